@@ -1,0 +1,34 @@
+/** The command line: one file a command; this one joins them and turns errors into one line and an exit code. */
+import { Command, CommanderError } from 'commander';
+import { UnshakeError, messageOf } from '../src/errors.js';
+import { version } from '../src/version.js';
+
+function program(): Command {
+  const root = new Command('unshake')
+    .description('Removes motion blur from photographs, and trains the networks that do it.')
+    .version(version)
+    .option('--verbose', 'print stacks of errors')
+    .exitOverride()
+    .showHelpAfterError('(unshake --help lists the commands)')
+    .configureOutput({ outputError: () => {} }); // main() prints the one line
+  return root;
+}
+
+/** Runs one command. Returns the exit code: 0 done, 1 failed, 2 wrong usage. */
+export async function main(args: string[]): Promise<number> {
+  const verbose = args.includes('--verbose');
+  try {
+    await program().parseAsync(args.filter((arg) => arg !== '--verbose'), { from: 'user' });
+    return process.exitCode === undefined ? 0 : Number(process.exitCode);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0; // --help, --version
+      process.stderr.write(`unshake: USAGE: ${messageOf(error).replace(/^error: /, '')}\n`);
+      return 2;
+    }
+    const code = error instanceof UnshakeError ? error.code : 'INTERNAL';
+    process.stderr.write(`unshake: ${code}: ${messageOf(error)}\n`);
+    if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return code === 'USAGE' ? 2 : 1;
+  }
+}

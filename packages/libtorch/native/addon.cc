@@ -1,0 +1,12 @@
+// @unshake/libtorch: libtorch for Node. Reading order: args (handles, errors) · tensor · autograd · runtime · layers · generated.
+#include "args.h"
+
+static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  register_tensor(env, exports);
+  register_autograd(env, exports);
+  register_runtime(env, exports);
+  register_ops(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(unshake_libtorch, initialise)

@@ -1,0 +1,198 @@
+#include "args.h"
+
+#include <cmath>
+#include <mutex>
+#include <unordered_map>
+
+namespace {
+
+// Marks our externals, so that another addon's can't be taken for a tensor.
+const napi_type_tag kTensorTag = {0x6c6962746f726368, 0x756e7368616b6531};
+
+// Bytes are counted once a storage, however many views and handles share it.
+struct StorageCount { int64_t handles; int64_t bytes; };
+std::mutex mutex;
+std::unordered_map<const c10::StorageImpl*, StorageCount> storages;
+int64_t live_bytes = 0;
+
+struct EnvironmentData { int64_t live_handles = 0; };
+
+EnvironmentData& data_of(Napi::Env env) {
+  auto* data = env.GetInstanceData<EnvironmentData>();
+  if (data == nullptr) {
+    data = new EnvironmentData();
+    env.SetInstanceData(data);
+  }
+  return *data;
+}
+
+const c10::StorageImpl* storage_of(const at::Tensor& tensor) {
+  return tensor.defined() && tensor.has_storage() ? tensor.storage().unsafeGetStorageImpl() : nullptr;
+}
+
+int64_t count_in(const at::Tensor& tensor) {
+  const auto* storage = storage_of(tensor);
+  if (storage == nullptr) return 0;
+  std::lock_guard<std::mutex> lock(mutex);
+  auto& count = storages[storage];
+  if (count.handles++ > 0) return 0;
+  count.bytes = static_cast<int64_t>(storage->nbytes());
+  live_bytes += count.bytes;
+  return count.bytes;
+}
+
+int64_t count_out(const at::Tensor& tensor) {
+  const auto* storage = storage_of(tensor);
+  if (storage == nullptr) return 0;
+  std::lock_guard<std::mutex> lock(mutex);
+  auto found = storages.find(storage);
+  if (found == storages.end() || --found->second.handles > 0) return 0;
+  const int64_t bytes = found->second.bytes;
+  storages.erase(found);
+  live_bytes -= bytes;
+  return bytes;
+}
+
+void adjust(napi_env env, int64_t bytes) {
+  int64_t unused;
+  if (bytes != 0) napi_adjust_external_memory(env, bytes, &unused);
+}
+
+std::string sizes_text(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); i++) text += (i ? "," : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+[[noreturn]] void expected(const Napi::CallbackInfo& info, size_t index, const char* what) {
+  std::string received = "nothing";
+  if (index < info.Length()) {
+    received = info[index].IsObject() && !info[index].IsArray() ? "an object" : info[index].ToString().Utf8Value();
+  }
+  throw Napi::TypeError::New(info.Env(), "argument " + std::to_string(index + 1) + ": expected " + what + ", received " + received);
+}
+
+int64_t safe_integer(const Napi::CallbackInfo& info, size_t index, Napi::Value value) {
+  if (!value.IsNumber()) expected(info, index, "an integer");
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (!(std::abs(number) <= 9007199254740991.0) || std::floor(number) != number) expected(info, index, "an integer");
+  return static_cast<int64_t>(number);
+}
+
+const struct { const char* name; at::ScalarType dtype; } kDtypes[] = {
+    {"float32", at::kFloat}, {"float64", at::kDouble}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf},
+    {"uint8", at::kByte},    {"int32", at::kInt},      {"int64", at::kLong},        {"bool", at::kBool},
+};
+
+}  // namespace
+
+Memory live_memory(Napi::Env env) {
+  std::lock_guard<std::mutex> lock(mutex);
+  return {data_of(env).live_handles, live_bytes};
+}
+
+void release_handle(Napi::Env env, Handle& handle) {
+  if (handle.released) return;
+  handle.shape_when_released = handle.tensor.sizes().vec();
+  handle.released = true;
+  data_of(env).live_handles--;
+  adjust(env, -count_out(handle.tensor));
+  handle.tensor = at::Tensor();
+}
+
+Napi::Value wrap(Napi::Env env, at::Tensor tensor) {
+  if (!tensor.defined()) return env.Null();
+  adjust(env, count_in(tensor));
+  data_of(env).live_handles++;
+  auto* handle = new Handle{std::move(tensor), {}, false};
+  auto external = Napi::External<Handle>::New(env, handle, [](Napi::BasicEnv basic, Handle* dying) {
+    // The safety net: a handle that nobody released. The count lives in the environment, which may be going down already.
+    if (!dying->released) {
+      adjust(basic, -count_out(dying->tensor));
+      void* data = nullptr;
+      if (napi_get_instance_data(basic, &data) == napi_ok && data != nullptr) static_cast<EnvironmentData*>(data)->live_handles--;
+    }
+    delete dying;
+  });
+  napi_type_tag_object(env, external, &kTensorTag);
+  return external;
+}
+
+Napi::Value wrap_all(Napi::Env env, const std::vector<at::Tensor>& tensors) {
+  auto array = Napi::Array::New(env, tensors.size());
+  for (size_t i = 0; i < tensors.size(); i++) array.Set(i, wrap(env, tensors[i]));
+  return array;
+}
+
+static Handle& handle_of(Napi::Env env, Napi::Value value) {
+  bool ours = false;
+  if (value.IsExternal()) napi_check_object_type_tag(env, value, &kTensorTag, &ours);
+  if (!ours) throw Napi::TypeError::New(env, "expected a Tensor, received " + (value.IsExternal() ? std::string("another external") : value.ToString().Utf8Value()));
+  return *value.As<Napi::External<Handle>>().Data();
+}
+
+Handle& handle_arg(const Napi::CallbackInfo& info, size_t index) { return handle_of(info.Env(), info[index]); }
+
+at::Tensor& tensor_of(Napi::Env env, Napi::Value value) {
+  Handle& handle = handle_of(env, value);
+  if (handle.released) throw Napi::Error::New(env, "tensor " + sizes_text(handle.shape_when_released) + " was used after it was released");
+  return handle.tensor;
+}
+
+at::Tensor& tensor_arg(const Napi::CallbackInfo& info, size_t index) { return tensor_of(info.Env(), info[index]); }
+
+Optional<at::Tensor> optional_tensor_arg(const Napi::CallbackInfo& info, size_t index) {
+  if (info[index].IsNull() || info[index].IsUndefined()) return {};
+  return tensor_arg(info, index);
+}
+
+std::vector<at::Tensor> tensors_arg(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsArray()) expected(info, index, "an array of tensors");
+  const auto array = info[index].As<Napi::Array>();
+  std::vector<at::Tensor> tensors;
+  for (uint32_t i = 0; i < array.Length(); i++) tensors.push_back(tensor_of(info.Env(), array.Get(i)));
+  return tensors;
+}
+
+double float_arg(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsNumber()) expected(info, index, "a number");
+  return info[index].As<Napi::Number>().DoubleValue();
+}
+
+Optional<at::Scalar> optional_scalar_arg(const Napi::CallbackInfo& info, size_t index) {
+  if (info[index].IsNull() || info[index].IsUndefined()) return {};
+  return at::Scalar(float_arg(info, index));
+}
+
+int64_t int_arg(const Napi::CallbackInfo& info, size_t index) { return safe_integer(info, index, info[index]); }
+
+std::vector<int64_t> ints_arg(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsArray()) expected(info, index, "an array of integers");
+  const auto array = info[index].As<Napi::Array>();
+  std::vector<int64_t> values;
+  for (uint32_t i = 0; i < array.Length(); i++) values.push_back(safe_integer(info, index, array.Get(i)));
+  return values;
+}
+
+bool bool_arg(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsBoolean()) expected(info, index, "true or false");
+  return info[index].As<Napi::Boolean>().Value();
+}
+
+std::string string_arg(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsString()) expected(info, index, "a string");
+  return info[index].As<Napi::String>().Utf8Value();
+}
+
+at::ScalarType dtype_arg(const Napi::CallbackInfo& info, size_t index) {
+  const std::string name = string_arg(info, index);
+  for (const auto& entry : kDtypes) if (name == entry.name) return entry.dtype;
+  expected(info, index, "a dtype (float32, float64, bfloat16, float16, uint8, int32, int64, bool)");
+}
+
+at::Device device_arg(const Napi::CallbackInfo& info, size_t index) { return at::Device(string_arg(info, index)); }
+
+const char* dtype_name(at::ScalarType dtype) {
+  for (const auto& entry : kDtypes) if (dtype == entry.dtype) return entry.name;
+  return c10::toString(dtype);
+}

@@ -1,0 +1,25 @@
+// Layers whose ATen form loses the memory layout, the precision or the speed; each says which in ops.json.
+#pragma once
+#include "args.h"
+
+namespace layers {
+
+at::Tensor prelu(const at::Tensor& input, const at::Tensor& weight);
+at::Tensor conv_transpose2d(const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& bias, at::IntArrayRef stride,
+                            at::IntArrayRef padding, at::IntArrayRef output_padding, int64_t groups, at::IntArrayRef dilation);
+at::Tensor instance_norm(const at::Tensor& input, const Optional<at::Tensor>& weight, const Optional<at::Tensor>& bias, double eps);
+at::Tensor instance_norm_leaky_relu(const at::Tensor& input, double eps, double negative_slope);
+at::Tensor layer_norm2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, double eps);
+at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear);
+
+// `output` in the memory layout of `like`.
+at::Tensor keep_layout(const at::Tensor& output, const at::Tensor& like);
+
+// ATen's reflection and replication padding know neither bfloat16 on CPU nor channels-last.
+template <class Pad> at::Tensor pad_by(Pad pad, const at::Tensor& input, const std::vector<int64_t>& padding) {
+  const bool narrow = input.device().is_cpu() && (input.scalar_type() == at::kBFloat16 || input.scalar_type() == at::kHalf);
+  const at::Tensor padded = pad(narrow ? input.to(at::kFloat) : input, padding);
+  return keep_layout(narrow ? padded.to(input.scalar_type()) : padded, input);
+}
+
+}  // namespace layers

@@ -1,0 +1,77 @@
+/** Loads the addon, once, on first use; says what to do when it can't. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { findLibtorch, howToGetLibtorch } from './find-libtorch.js';
+import type { Device, DType, TypedData } from './tensor.js';
+
+/** An at::Tensor behind a type-tagged external. */
+export type NativeHandle = { readonly __handle: unique symbol };
+
+/** The hand-written part of the addon; the ops are reached by name through dispatch.ts. */
+export interface Native {
+  sizes(tensor: NativeHandle): number[];
+  describe(tensor: NativeHandle): { dtype: DType; device: Device; requiresGrad: boolean; isLeaf: boolean; channelsLast: boolean };
+  fromBytes(data: TypedData | Uint8Array, shape: readonly number[], dtype: DType): NativeHandle;
+  toBytes(tensor: NativeHandle, raw: boolean): ArrayBuffer;
+  item(tensor: NativeHandle): number;
+  release(tensor: NativeHandle): void;
+  memory(): { tensors: number; bytes: number };
+  backward(loss: NativeHandle, createGraph: boolean): void;
+  gradients(outputs: NativeHandle[], inputs: NativeHandle[], gradOutputs: NativeHandle[] | null, createGraph: boolean): (NativeHandle | null)[];
+  grad(tensor: NativeHandle): NativeHandle | null;
+  setGrad(tensor: NativeHandle, gradient: NativeHandle | null): void;
+  setRequiresGrad(tensor: NativeHandle, requires: boolean): void;
+  setGradEnabled(enabled: boolean): boolean;
+  autocastEnter(device: Device, dtype: DType, enabled: boolean): { enabled: boolean; dtype: DType };
+  autocastLeave(device: Device, dtype: DType, enabled: boolean): void;
+  allFinite(tensors: NativeHandle[]): boolean;
+  manualSeed(seed: number): void;
+  rngState(device: Device): NativeHandle;
+  setRngState(device: Device, state: NativeHandle): void;
+  numThreads(): number;
+  setNumThreads(threads: number): void;
+  setFlags(tf32: boolean, cudnnBenchmark: boolean): void;
+  version(): { libtorch: string; capability: string; cudaDevices: number };
+  keepFreedMemory(): void;
+}
+
+const addonPath = fileURLToPath(new URL('../../build/unshake_libtorch.node', import.meta.url));
+const builtFor = fileURLToPath(new URL('../../build/libtorch.json', import.meta.url));
+let loaded: Native | null = null;
+
+/** libtorch or the addon is not there, or they don't fit together; the message says what to do. */
+export class LibtorchMissingError extends Error {
+  override name = 'LibtorchMissingError';
+}
+
+/** The addon. Throws LibtorchMissingError with the cure when it can't be loaded. */
+export function native(): Native {
+  if (loaded) return loaded;
+  const reason = whyUnavailable();
+  if (reason) throw new LibtorchMissingError(reason);
+  try {
+    loaded = createRequire(import.meta.url)(addonPath) as Native;
+  } catch (error) {
+    const was = existsSync(builtFor) ? (JSON.parse(readFileSync(builtFor, 'utf8')) as { version: string; library: string }) : null;
+    throw new LibtorchMissingError(`the libtorch addon does not load (${(error as Error).message.split('\n')[0]}); it was built for libtorch ${was?.version ?? '?'} in `
+      + `${was?.library ?? '?'}. Rebuild it with npm run build, or restore that libtorch.`, { cause: error });
+  }
+  return loaded;
+}
+
+function whyUnavailable(): string | null {
+  if (existsSync(addonPath)) return null;
+  return findLibtorch() ? 'libtorch is installed but the addon is not built: npm run build (needs g++)' : `libtorch was not found. ${howToGetLibtorch}`;
+}
+
+/** What there is, without throwing: for `doctor` and for choosing a path. */
+export function status(): { available: boolean; reason?: string; version?: string; path?: string; capability?: string; cuda?: boolean } {
+  try {
+    const { libtorch, capability, cudaDevices } = native().version();
+    const { library } = JSON.parse(readFileSync(builtFor, 'utf8')) as { library: string };
+    return { available: true, version: libtorch, path: library, capability, cuda: cudaDevices > 0 };
+  } catch (error) {
+    return { available: false, reason: (error as Error).message };
+  }
+}

@@ -1,0 +1,123 @@
+/** Optimizers, PyTorch's update rules. State lives outside of scopes and is saved with a checkpoint. */
+import { noGrad } from './autograd.js';
+import { add, addScalar_, add_, addcdiv_, addcmul_, clone, copy_, div, lerp_, mulScalar, mulScalar_, sqrt, zerosLike } from './generated.js';
+import { squaredNorm } from './functional.js';
+import { outsideScopes, scope } from './scope.js';
+import { tensor, type Tensor } from './tensor.js';
+
+/** What the training loop and the checkpoint need of an optimizer. */
+export interface Optimizer {
+  /** Learning rate; may be changed between steps. */
+  lr: number;
+  readonly parameters: readonly Tensor[];
+  /** One update from the parameters' gradients; parameters without one are left alone. */
+  step(): void;
+  /** Drops all gradients. */
+  zeroGrad(): void;
+  /** Tensors to save, by `index.name`; and the number of steps taken. */
+  state(): Map<string, Tensor>;
+  load(state: Map<string, Tensor>): void;
+  release(): void;
+}
+
+type Slots = Record<string, Tensor>;
+type Rule = (parameter: Tensor, gradient: Tensor, slots: Slots, step: number, lr: number) => void;
+
+/** The bookkeeping that all rules share: `slots` zero tensors a parameter, a step count, saving and loading. */
+function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonly string[], rule: Rule): Optimizer {
+  if (parameters.length === 0) throw new RangeError('optimizer: no parameters');
+  const slots: Slots[] = outsideScopes(() => parameters.map((parameter) => Object.fromEntries(slotNames.map((name) => [name, noGrad(() => zerosLike(parameter))]))));
+  const steps = parameters.map(() => 0);
+  const self: Optimizer = {
+    lr,
+    parameters,
+    step: () => noGrad(() => parameters.forEach((parameter, i) => scope(() => {
+      const gradient = parameter.grad;
+      if (gradient) rule(parameter, gradient, slots[i], ++steps[i], self.lr);
+    }))),
+    zeroGrad: () => { for (const parameter of parameters) parameter.grad = null; },
+    state: () => new Map([
+      ...slots.flatMap((own, i) => Object.entries(own).map(([name, value]): [string, Tensor] => [`${i}.${name}`, value])),
+      ['steps', tensor(BigInt64Array.from(steps, BigInt))] as [string, Tensor],
+    ]),
+    load: (state) => {
+      const expected = [...slots.flatMap((own, i) => Object.keys(own).map((name) => `${i}.${name}`)), 'steps'];
+      const missing = expected.filter((name) => !state.has(name));
+      if (missing.length > 0 || state.size !== expected.length) throw new Error(`the optimizer's state has ${state.size} entries, this optimizer ${expected.length}; missing: ${missing.slice(0, 3).join(', ') || 'none'}`);
+      noGrad(() => slots.forEach((own, i) => Object.entries(own).forEach(([name, value]) => copy_(value, state.get(`${i}.${name}`)!))));
+      (state.get('steps')!.toArray() as BigInt64Array).forEach((count, i) => { steps[i] = Number(count); });
+    },
+    release: () => slots.forEach((own) => Object.values(own).forEach((value) => value.release())),
+  };
+  return self;
+}
+
+export interface AdamOptions { lr?: number; betas?: readonly [number, number]; eps?: number; weightDecay?: number }
+
+function adamRule({ betas: [beta1, beta2], eps, weightDecay, decoupled }: Required<Omit<AdamOptions, 'lr'>> & { decoupled: boolean }): Rule {
+  return (parameter, gradient, { exp_avg: average, exp_avg_sq: squares }, step, lr) => {
+    if (decoupled && weightDecay !== 0) mulScalar_(parameter, 1 - lr * weightDecay);
+    const g = !decoupled && weightDecay !== 0 ? add(gradient, mulScalar(parameter, weightDecay)) : gradient;
+    add_(mulScalar_(average, beta1), g, { alpha: 1 - beta1 });
+    addcmul_(mulScalar_(squares, beta2), g, g, { value: 1 - beta2 });
+    const denominator = addScalar_(mulScalar_(sqrt(squares), 1 / Math.sqrt(1 - beta2 ** step)), eps);
+    addcdiv_(parameter, average, denominator, { value: -lr / (1 - beta1 ** step) });
+  };
+}
+
+/** Adam (Kingma & Ba 2015); weight decay is added to the gradient, as in torch.optim.Adam. */
+export function Adam(parameters: readonly Tensor[], { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions = {}): Optimizer {
+  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: false }));
+}
+
+/** AdamW (Loshchilov & Hutter 2019); weight decay shrinks the parameter itself. */
+export function AdamW(parameters: readonly Tensor[], { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 1e-2 }: AdamOptions = {}): Optimizer {
+  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: true }));
+}
+
+/** SGD with momentum, Nesterov's on request, as in torch.optim.SGD (dampening 0). */
+export function SGD(parameters: readonly Tensor[], { lr = 1e-2, momentum = 0, nesterov = false, weightDecay = 0 }: { lr?: number; momentum?: number; nesterov?: boolean; weightDecay?: number } = {}): Optimizer {
+  return optimizer(parameters, lr, momentum === 0 ? [] : ['momentum_buffer'], (parameter, gradient, slots, _step, rate) => {
+    let g = weightDecay === 0 ? gradient : add(gradient, mulScalar(parameter, weightDecay));
+    if (momentum !== 0) {
+      const velocity = add_(mulScalar_(slots.momentum_buffer, momentum), g);
+      g = nesterov ? add(g, mulScalar(velocity, momentum)) : velocity;
+    }
+    add_(parameter, g, { alpha: -rate });
+  });
+}
+
+/** RMSprop as in torch.optim.RMSprop (not centred, no momentum). */
+export function RMSprop(parameters: readonly Tensor[], { lr = 1e-2, alpha = 0.99, eps = 1e-8 }: { lr?: number; alpha?: number; eps?: number } = {}): Optimizer {
+  return optimizer(parameters, lr, ['square_avg'], (parameter, gradient, { square_avg: squares }, _step, rate) => {
+    addcmul_(mulScalar_(squares, alpha), gradient, gradient, { value: 1 - alpha });
+    add_(parameter, div(gradient, addScalar_(sqrt(squares), eps)), { alpha: -rate });
+  });
+}
+
+/** An exponential moving average of a network's tensors, for evaluation: average += (1 − decay) · (value − average). */
+export class Ema {
+  readonly average: Map<string, Tensor>;
+
+  constructor(source: Map<string, Tensor>, readonly decay: number) {
+    this.average = outsideScopes(() => noGrad(() => new Map([...source].map(([name, value]) => [name, clone(value)]))));
+  }
+
+  /** `step` counts from 1: early on the average follows faster, min(decay, (1 + step) / (10 + step)). */
+  update(source: Map<string, Tensor>, step: number): void {
+    const weight = 1 - Math.min(this.decay, (1 + step) / (10 + step));
+    noGrad(() => { for (const [name, average] of this.average) lerp_(average, source.get(name)!, weight); });
+  }
+
+  release(): void { for (const value of this.average.values()) value.release(); }
+}
+
+/** Scales all gradients down so that their joint 2-norm is at most `limit`; returns the norm before. Waits for the device. */
+export function clipGradNorm(parameters: readonly Tensor[], limit: number): number {
+  return noGrad(() => scope(() => {
+    const gradients = parameters.map((parameter) => parameter.grad).filter((gradient) => gradient !== null);
+    const norm = Math.sqrt(gradients.map(squaredNorm).reduce((total, square) => add(total, square)).item());
+    if (norm > limit) for (const gradient of gradients) mulScalar_(gradient, limit / (norm + 1e-6));
+    return norm;
+  }));
+}
