@@ -20,18 +20,19 @@ export function leaveScope(tensor: Tensor): void {
   owner.delete(tensor);
 }
 
-/** The tensors inside a returned value: itself, in arrays, or in plain objects. */
+/** The tensors inside a returned value: itself, in arrays, sets and maps, or in plain objects. */
 function* tensorsIn(value: unknown): Generator<Tensor> {
   if (typeof value !== 'object' || value === null) return;
   if ('handle' in value && 'release' in value) { yield value as Tensor; return; }
-  if (Array.isArray(value)) { for (const item of value) yield* tensorsIn(item); return; }
+  if (Array.isArray(value) || value instanceof Set) { for (const item of value) yield* tensorsIn(item); return; }
+  if (value instanceof Map) { for (const item of value.values()) yield* tensorsIn(item); return; }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null) for (const item of Object.values(value)) yield* tensorsIn(item);
 }
 
 /**
- * Runs `fn`; every tensor made inside is released at the end, except those in the returned value (a tensor, or arrays and
- * plain objects of them), which move to the enclosing scope. Synchronous only: throws TypeError when `fn` returns a promise.
+ * Runs `fn`; every tensor made inside is released at the end, except those in the returned value (a tensor, or arrays, sets,
+ * maps and plain objects of them), which move to the enclosing scope. Synchronous only: throws TypeError when `fn` returns a promise.
  */
 export function scope<T>(fn: () => T): T {
   const outer = current;
@@ -63,12 +64,12 @@ export function keep<T extends Tensor>(tensor: T): T {
   return tensor;
 }
 
-/** Runs `fn` outside of every scope: what it makes lives until release(). For parameters, buffers and optimizer state. */
+/** Runs `fn` in a scope whose result belongs to no scope: it lives until release(). For parameters, buffers and optimizer state. */
 export function outsideScopes<T>(fn: () => T): T {
   const outer = current;
   current = null;
   try {
-    return fn();
+    return scope(fn);
   } finally {
     current = outer;
   }
