@@ -1,5 +1,7 @@
 #include "args.h"
 
+#include <torch/cuda.h>
+
 #include <cmath>
 #include <mutex>
 #include <unordered_map>
@@ -102,6 +104,7 @@ void release_handle(Napi::Env env, Handle& handle) {
 
 Napi::Value wrap(Napi::Env env, at::Tensor tensor) {
   if (!tensor.defined()) return env.Null();
+  if (tensor._is_zerotensor()) tensor = tensor.clone();  // autograd's stand-in for a zero gradient has no memory
   adjust(env, count_in(tensor));
   data_of(env).live_handles++;
   auto* handle = new Handle{std::move(tensor), {}, false};
@@ -190,7 +193,16 @@ at::ScalarType dtype_arg(const Napi::CallbackInfo& info, size_t index) {
   expected(info, index, "a dtype (float32, float64, bfloat16, float16, uint8, int32, int64, bool)");
 }
 
-at::Device device_arg(const Napi::CallbackInfo& info, size_t index) { return at::Device(string_arg(info, index)); }
+// Refused here, since ATen's own messages list every backend it was ever built for.
+at::Device device_arg(const Napi::CallbackInfo& info, size_t index) {
+  const std::string name = string_arg(info, index);
+  if (name == "cpu") return at::kCPU;
+  const bool numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 && name.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (name != "cuda" && !numbered) expected(info, index, "a device (cpu, cuda or cuda:N)");
+  const int64_t number = numbered ? std::stoi(name.substr(5)) : 0, devices = torch::cuda::device_count();
+  TORCH_CHECK(number < devices, "device ", name, ": libtorch ", TORCH_VERSION, " sees ", devices, " CUDA devices");
+  return numbered ? at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(number)) : at::Device(at::kCUDA);
+}
 
 const char* dtype_name(at::ScalarType dtype) {
   for (const auto& entry : kDtypes) if (dtype == entry.dtype) return entry.name;

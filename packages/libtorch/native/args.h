@@ -4,6 +4,7 @@
 #include <napi.h>
 #include <torch/version.h>
 
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <vector>

@@ -1,12 +1,8 @@
 // Gradients, grad mode, autocast. Grad mode and autocast are thread-local; the TypeScript side restores them in `finally`.
 #include "args.h"
+#include "autocast.h"
 
-#include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/autograd.h>
-
-#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
-#define AUTOCAST_BY_DEVICE_TYPE 1
-#endif
 
 namespace {
 
@@ -32,8 +28,12 @@ Napi::Value grad(const Napi::CallbackInfo& info) {
 
 Napi::Value set_grad(const Napi::CallbackInfo& info) {  // (tensor, gradient | null)
   return guard(info, [&]() -> Napi::Value {
+    at::Tensor& tensor = tensor_arg(info, 0);
     const auto gradient = optional_tensor_arg(info, 1);
-    tensor_arg(info, 0).mutable_grad() = gradient ? *gradient : at::Tensor();
+    // mutable_grad() takes anything; a wrong one would only show in the next optimizer step.
+    TORCH_CHECK(!gradient || (gradient->sizes() == tensor.sizes() && gradient->scalar_type() == tensor.scalar_type() && gradient->device() == tensor.device()),
+                "a gradient must have its tensor's shape, dtype and device");
+    tensor.mutable_grad() = gradient ? *gradient : at::Tensor();
     return info.Env().Undefined();
   });
 }
@@ -51,32 +51,6 @@ Napi::Value set_grad_enabled(const Napi::CallbackInfo& info) {  // → the previ
     at::GradMode::set_enabled(bool_arg(info, 0));
     return Napi::Boolean::New(info.Env(), previous);
   });
-}
-
-struct AutocastState { bool enabled; at::ScalarType dtype; };
-
-AutocastState autocast_state(c10::DeviceType device) {
-#ifdef AUTOCAST_BY_DEVICE_TYPE
-  return {at::autocast::is_autocast_enabled(device), at::autocast::get_autocast_dtype(device)};
-#else
-  return device == c10::kCPU ? AutocastState{at::autocast::is_cpu_enabled(), at::autocast::get_autocast_cpu_dtype()}
-                             : AutocastState{at::autocast::is_enabled(), at::autocast::get_autocast_gpu_dtype()};
-#endif
-}
-
-void set_autocast_state(c10::DeviceType device, AutocastState state) {
-#ifdef AUTOCAST_BY_DEVICE_TYPE
-  at::autocast::set_autocast_enabled(device, state.enabled);
-  at::autocast::set_autocast_dtype(device, state.dtype);
-#else
-  if (device == c10::kCPU) {
-    at::autocast::set_cpu_enabled(state.enabled);
-    at::autocast::set_autocast_cpu_dtype(state.dtype);
-  } else {
-    at::autocast::set_enabled(state.enabled);
-    at::autocast::set_autocast_gpu_dtype(state.dtype);
-  }
-#endif
 }
 
 // (device, dtype, enabled) → what to give to autocastLeave. Casts of weights are cached until the outermost region is left.

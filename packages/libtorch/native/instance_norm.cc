@@ -161,14 +161,17 @@ struct InstanceNormLeakyRelu : torch::autograd::Function<InstanceNormLeakyRelu> 
     const at::Tensor& input = saved[0];
     const double eps = context->saved_data["eps"].toDouble(), slope = context->saved_data["slope"].toDouble();
     if (at::GradMode::is_enabled()) {  // create_graph: the gradient itself must be differentiable
-      const at::Tensor h = gradients[0].to(input.scalar_type());
-      const at::Tensor centred = input - input.mean({2, 3}, true);
+      const auto dtype = input.scalar_type() == at::kBFloat16 ? at::kFloat : input.scalar_type();
+      const at::Tensor x = input.to(dtype), h = gradients[0].to(dtype);
+      const at::Tensor centred = x - x.mean({2, 3}, true);
       const at::Tensor rstd = at::rsqrt(centred.square().mean({2, 3}, true) + eps);
       const at::Tensor n = centred * rstd;
       const at::Tensor g = at::where(n > 0, h, h * slope);
-      return {rstd * (g - g.mean({2, 3}, true) - n * (g * n).mean({2, 3}, true)), at::Tensor(), at::Tensor()};
+      const at::Tensor dx = rstd * (g - g.mean({2, 3}, true) - n * (g * n).mean({2, 3}, true));
+      return {dx.to(input.scalar_type()), at::Tensor(), at::Tensor()};
     }
-    const at::Tensor g = gradients[0].to(input.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor given = gradients[0]._is_zerotensor() ? gradients[0].clone() : gradients[0];
+    const at::Tensor g = given.to(input.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
     const int64_t images = input.size(0), channels = input.size(1), pixels = input.size(2) * input.size(3);
     at::Tensor output = at::empty_like(input);
     by_type(input, [&](auto* storage, auto* accumulator) {
@@ -209,6 +212,9 @@ at::Tensor instance_norm_leaky_relu(const at::Tensor& input, double eps, double 
 
 at::Tensor instance_norm(const at::Tensor& input, const Optional<at::Tensor>& weight, const Optional<at::Tensor>& bias, double eps) {
   at::Tensor output = instance_norm_leaky_relu(input, eps, 1);
+  for (const auto& affine : {weight, bias}) {
+    TORCH_CHECK(!affine || affine->numel() == input.size(1), "instance norm of ", input.size(1), " channels needs as many weights, got ", affine ? affine->numel() : 0);
+  }
   if (weight) output = output * weight->to(output.scalar_type()).reshape({1, -1, 1, 1});
   if (bias) output = output + bias->to(output.scalar_type()).reshape({1, -1, 1, 1});
   return output;

@@ -4,7 +4,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <ATen/detail/CUDAHooksInterface.h>
+#include <torch/cuda.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -66,7 +66,7 @@ Napi::Value version(const Napi::CallbackInfo& info) {
   auto object = Napi::Object::New(info.Env());
   object.Set("libtorch", TORCH_VERSION);
   object.Set("capability", cpu_capability());
-  object.Set("cudaDevices", static_cast<double>(at::hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0));
+  object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
   return object;
 }
 

@@ -18,10 +18,16 @@ const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const native = `${root}native/`, build = `${root}build/`;
 
+/** ATen's headers refuse C++17 from 2.12 on. */
+function needsCxx20(version: string): boolean {
+  const [major, minor] = version.split('.').map(Number);
+  return major > 2 || (major === 2 && minor >= 12);
+}
+
 function compilerFlags(libtorch: Libtorch): string[] {
   const headers = [(require('node-api-headers') as { include_dir: string }).include_dir, (require('node-addon-api') as { include_dir: string }).include_dir];
   return [
-    '-O3', '-std=c++17', '-fPIC', '-fvisibility=hidden', '-Wall', '-Wno-unknown-pragmas', '-Wno-sign-compare', '-DNAPI_VERSION=9', '-DNODE_ADDON_API_CPP_EXCEPTIONS_ALL',
+    '-O3', `-std=${needsCxx20(libtorch.version) ? 'c++20' : 'c++17'}`, '-fPIC', '-fvisibility=hidden', '-Wall', '-Wno-unknown-pragmas', '-Wno-sign-compare', '-DNAPI_VERSION=9', '-DNODE_ADDON_API_CPP_EXCEPTIONS_ALL',
     '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS', `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11Abi ? 1 : 0}`,
     ...headers.map((path) => `-isystem${path}`), ...libtorch.includes.map((path) => `-isystem${path}`),
   ];
@@ -49,7 +55,8 @@ async function main(): Promise<void> {
   mkdirSync(build, { recursive: true });
   const compiler = process.env.CXX ?? 'g++';
   const flags = compilerFlags(libtorch);
-  const headerHash = createHash('sha256').update(readFileSync(`${native}args.h`)).update(readFileSync(`${native}layers.h`)).update(libtorch.version).digest('hex');
+  const headers = readdirSync(native).filter((name) => name.endsWith('.h')).sort();
+  const headerHash = headers.reduce((hash, name) => hash.update(readFileSync(native + name)), createHash('sha256').update(libtorch.version)).digest('hex');
   const sources = readdirSync(native).filter((name) => name.endsWith('.cc')).sort();
   const objects: string[] = [];
   const queue = [...sources];

@@ -3,6 +3,7 @@
  *
  * A signature reads as in PyTorch's native_functions: `Tensor! x` is changed in place, `Tensor?` may be null, and what
  * stands after `*` goes into the options object. `cpp` is the C++ expression over the arguments' names.
+ * With `--check` it writes nothing and fails when a file isn't what it would write.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -82,15 +83,15 @@ export function ${op.name}(${positional.join(', ')}): ${returns} {
 const ops = (JSON.parse(readFileSync(new URL('ops.json', root), 'utf8')) as Record<string, unknown>[])
   .filter((entry) => 'name' in entry).map((entry) => parse(entry as Parameters<typeof parse>[0]));
 
-writeFileSync(new URL('native/generated.cc', root), `${header}#include "args.h"
+const native = `${header}#include "args.h"
 #include "layers.h"
 
 ${ops.map(cpp).join('\n')}
 void register_ops(Napi::Env env, Napi::Object exports) {
 ${ops.map((op) => `  exports.Set("${op.name}", Napi::Function::New(env, op_${op.name}, "${op.name}"));`).join('\n')}
 }
-`);
-writeFileSync(new URL('src/generated.ts', root), `${header}import { run, runAll, runInPlace, type OpSpec } from './dispatch.js';
+`;
+const source = `${header}import { run, runAll, runInPlace, type OpSpec } from './dispatch.js';
 import type { Device, DType, Tensor } from './tensor.js';
 
 /** What the recorder and the tests know of each op. */
@@ -98,5 +99,16 @@ export const specs = {
 ${ops.map((op) => `  ${op.name}: { name: '${op.name}', args: [${op.args.map((arg) => `'${arg.name}'`).join(', ')}], differentiable: ${op.differentiable} },`).join('\n')}
 } satisfies Record<string, OpSpec>;
 
-${ops.map(ts).join('\n')}`);
-process.stdout.write(`${ops.length} ops written to ${fileURLToPath(root)}{native/generated.cc,src/generated.ts}\n`);
+${ops.map(ts).join('\n')}`;
+
+const check = process.argv.includes('--check');
+for (const [path, text] of [['native/generated.cc', native], ['src/generated.ts', source]]) {
+  const file = new URL(path, root);
+  if (!check) {
+    writeFileSync(file, text);
+  } else if (readFileSync(file, 'utf8') !== text) {
+    process.stderr.write(`${fileURLToPath(file)} is not what ops.json says: npm run generate --workspace @unshake/libtorch\n`);
+    process.exitCode = 1;
+  }
+}
+process.stdout.write(`${ops.length} ops ${check ? 'checked against' : 'written to'} ${fileURLToPath(root)}{native/generated.cc,src/generated.ts}\n`);

@@ -50,7 +50,7 @@ export interface AutocastOptions {
  * until the outermost autocast ends, so weights may change between two calls but not inside one.
  */
 export function autocast<T>(fn: () => T, { device = 'cpu', dtype = 'bfloat16', enabled = true }: AutocastOptions = {}): T {
-  const previous: { enabled: boolean; dtype: DType } = native().autocastEnter(device, dtype, enabled);
+  const previous: { enabled: boolean; dtype: DType } = explained('autocast', ['device', 'dtype'], [device, dtype], () => native().autocastEnter(device, dtype, enabled));
   try {
     return synchronous(fn());
   } finally {

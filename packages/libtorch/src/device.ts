@@ -1,4 +1,5 @@
 /** Devices, threads, random numbers, versions. */
+import { explained } from './dispatch.js';
 import { native } from './native.js';
 import { Tensor, type Device } from './tensor.js';
 
@@ -21,14 +22,14 @@ export function chooseDevice(wanted: Device | 'auto' = 'auto'): Device {
 }
 
 /** Seeds the generators of every device. */
-export function manualSeed(seed: number): void { native().manualSeed(seed); }
+export function manualSeed(seed: number): void { explained('manualSeed', ['seed'], [seed], () => native().manualSeed(seed)); }
 
 /** The generator's state, a uint8 tensor. */
-export function rngState(device: Device = 'cpu'): Tensor { return new Tensor(native().rngState(device)); }
-export function setRngState(state: Tensor, device: Device = 'cpu'): void { native().setRngState(device, state.handle); }
+export function rngState(device: Device = 'cpu'): Tensor { return explained('rngState', ['device'], [device], () => new Tensor(native().rngState(device))); }
+export function setRngState(state: Tensor, device: Device = 'cpu'): void { explained('setRngState', ['state', 'device'], [state, device], () => native().setRngState(device, state.handle)); }
 
 export function numThreads(): number { return native().numThreads(); }
-export function setNumThreads(threads: number): void { native().setNumThreads(threads); }
+export function setNumThreads(threads: number): void { explained('setNumThreads', ['threads'], [threads], () => native().setNumThreads(threads)); }
 
 /** TF32 in CUDA convolutions and matrix products; cuDNN's search for the fastest kernel (not repeatable between runs). */
 export function setCudaFlags({ tf32 = true, cudnnBenchmark = false }: { tf32?: boolean; cudnnBenchmark?: boolean } = {}): void { native().setFlags(tf32, cudnnBenchmark); }

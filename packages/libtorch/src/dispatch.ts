@@ -1,5 +1,5 @@
 /** The one call every op passes: unwraps, runs, explains failures, wraps, records. */
-import { native, type NativeHandle } from './native.js';
+import { LibtorchMissingError, native, type NativeHandle } from './native.js';
 import { Tensor, TensorReleasedError } from './tensor.js';
 import { recorder } from './trace.js';
 
@@ -19,7 +19,7 @@ const isTensors = (arg: OpArg): arg is readonly Tensor[] => Array.isArray(arg) &
 function describe(arg: OpArg): string {
   if (arg instanceof Tensor) return arg.released ? 'released' : `[${arg.shape.join(',')}] ${arg.device} ${arg.dtype}`;
   if (isTensors(arg)) return `(${arg.map(describe).join('; ')})`;
-  return JSON.stringify(arg);
+  return Array.isArray(arg) ? `[${arg.join(',')}]` : typeof arg === 'string' ? `'${arg}'` : String(arg);
 }
 
 /** Calls `body`; turns a native error into a TorchError that says what the op was given. */
@@ -27,6 +27,7 @@ export function explained<T>(op: string, names: readonly string[], args: readonl
   try {
     return body();
   } catch (error) {
+    if (error instanceof LibtorchMissingError) throw error;
     if (error instanceof TensorReleasedError) throw new TensorReleasedError(`${op}: ${error.message}`);
     const message = (error as Error).message.trim().split('\n')[0];
     const advice = /not enough memory|out of memory/i.test(message) ? ` — ${native().memory().bytes / 2 ** 20 | 0} MiB live; try a smaller crop or batch` : '';
@@ -57,7 +58,7 @@ export function runAll(spec: OpSpec, args: readonly OpArg[]): Tensor[] {
 
 /** An op that changes its first argument and returns it. */
 export function runInPlace(spec: OpSpec, args: readonly OpArg[]): Tensor {
-  call(spec, args);
   recorder.current?.refuse(spec.name);
+  call(spec, args);
   return args[0] as Tensor;
 }

@@ -16,8 +16,12 @@ export const howToGetLibtorch = 'To train: apt-get install libtorch-dev libopenb
   + "or a Python install's torch folder; then npm run build.";
 
 function versionIn(include: string): string | null {
-  const header = [join(include, 'torch/csrc/api/include/torch/version.h'), join(include, 'torch/version.h')].find(existsSync);
-  return header ? (/#define TORCH_VERSION\s+\\?\s*"([^"]+)"/.exec(readFileSync(header, 'utf8'))?.[1] ?? null) : null;
+  // Since 2.9 the numbers stand in headeronly, and the old header only includes it.
+  for (const header of ['torch/headeronly/version.h', 'torch/csrc/api/include/torch/version.h', 'torch/version.h'].map((path) => join(include, path)).filter(existsSync)) {
+    const version = /#define TORCH_VERSION\s+\\?\s*"([^"]+)"/.exec(readFileSync(header, 'utf8'))?.[1];
+    if (version) return version;
+  }
+  return null;
 }
 
 function cxx11AbiIn(folder: string): boolean {

@@ -1,7 +1,7 @@
 /** Loss scaling for float16, whose gradients underflow otherwise (torch.cuda.amp.GradScaler's rule; bfloat16 needs none). */
 import { allFinite, noGrad } from './autograd.js';
 import { mulScalar, mulScalar_ } from './generated.js';
-import type { Optimizer } from './optim.js';
+import { clipGradNorm, type Optimizer } from './optim.js';
 import { scope } from './scope.js';
 import type { Tensor } from './tensor.js';
 
@@ -20,12 +20,13 @@ export class GradScaler {
   /** loss · scale: what to call backward() on. */
   scaled(loss: Tensor): Tensor { return mulScalar(loss, this.#scale); }
 
-  /** Unscales the gradients and steps; skips the step and halves the scale when one is infinite or NaN. Returns whether it stepped. */
-  step(optimizer: Optimizer): boolean {
+  /** Unscales the gradients, clips their joint norm to `clip` on request, and steps; skips the step and halves the scale when one is infinite or NaN. Returns whether it stepped. */
+  step(optimizer: Optimizer, clip: number | null = null): boolean {
     const stepped = noGrad(() => scope(() => {
       const gradients = optimizer.parameters.map((parameter) => parameter.grad).filter((gradient) => gradient !== null);
       if (!allFinite(gradients)) return false;
       for (const gradient of gradients) mulScalar_(gradient, 1 / this.#scale);
+      if (clip !== null) clipGradNorm(optimizer.parameters, clip);
       optimizer.step();
       return true;
     }));

@@ -4,14 +4,14 @@
  */
 import { batchNorm, channelsLast, conv2d, convTranspose2d, copy_, dropout, instanceNorm, layerNorm2d, linear, prelu, to, toDtype, uniform_, zeros, full } from './generated.js';
 import { noGrad } from './autograd.js';
-import { outsideScopes } from './scope.js';
+import { outsideScopes, scope } from './scope.js';
 import { Tensor, type Device, type DType } from './tensor.js';
 
-/** A tensor that is trained. Lives outside of scopes. */
-export function parameter(make: () => Tensor): Tensor { return outsideScopes(() => noGrad(make)).setRequiresGrad(true); }
+/** A tensor that is trained. Lives outside of scopes; what `make` needs on the way doesn't. */
+export function parameter(make: () => Tensor): Tensor { return buffer(make).setRequiresGrad(true); }
 
 /** A tensor that is saved but not trained. Lives outside of scopes. */
-export function buffer(make: () => Tensor): Tensor { return outsideScopes(() => noGrad(make)); }
+export function buffer(make: () => Tensor): Tensor { return outsideScopes(() => scope(() => noGrad(make))); }
 
 /** Names and keeps what its fields hold. Subclasses add a `forward`. */
 export abstract class Module {
@@ -70,10 +70,10 @@ export abstract class Module {
   /** Moves every tensor to a device and dtype, 4-D weights into channels-last memory. Call it before making optimizers. */
   moveTo(device: Device, dtype?: DType): this {
     for (const [name, tensor, holder] of this.namedTensors()) {
-      const moved = outsideScopes(() => noGrad(() => {
+      const moved = buffer(() => {
         const there = to(dtype ? toDtype(tensor, dtype) : tensor, device);
         return there.shape.length === 4 ? channelsLast(there) : there;
-      }));
+      });
       moved.setRequiresGrad(tensor.requiresGrad);
       (holder as unknown as Record<string, Tensor>)[name.slice(name.lastIndexOf('.') + 1)] = moved;
       tensor.release();

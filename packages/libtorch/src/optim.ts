@@ -44,8 +44,14 @@ function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonl
       const expected = [...slots.flatMap((own, i) => Object.keys(own).map((name) => `${i}.${name}`)), 'steps'];
       const missing = expected.filter((name) => !state.has(name));
       if (missing.length > 0 || state.size !== expected.length) throw new Error(`the optimizer's state has ${state.size} entries, this optimizer ${expected.length}; missing: ${missing.slice(0, 3).join(', ') || 'none'}`);
+      const counts = state.get('steps')!.toArray() as BigInt64Array;
+      if (counts.length !== parameters.length) throw new Error(`the optimizer's state is of ${counts.length} parameters, this optimizer has ${parameters.length}`);
+      slots.forEach((own, i) => Object.entries(own).forEach(([name, value]) => {
+        const shape = state.get(`${i}.${name}`)!.shape;
+        if (shape.join() !== value.shape.join()) throw new Error(`the optimizer's state has ${i}.${name} [${shape.join(',')}] where [${value.shape.join(',')}] is expected`);
+      }));
       noGrad(() => slots.forEach((own, i) => Object.entries(own).forEach(([name, value]) => copy_(value, state.get(`${i}.${name}`)!))));
-      (state.get('steps')!.toArray() as BigInt64Array).forEach((count, i) => { steps[i] = Number(count); });
+      counts.forEach((count, i) => { steps[i] = Number(count); });
     },
     release: () => slots.forEach((own) => Object.values(own).forEach((value) => value.release())),
   };
@@ -116,6 +122,7 @@ export class Ema {
 export function clipGradNorm(parameters: readonly Tensor[], limit: number): number {
   return noGrad(() => scope(() => {
     const gradients = parameters.map((parameter) => parameter.grad).filter((gradient) => gradient !== null);
+    if (gradients.length === 0) return 0;
     const norm = Math.sqrt(gradients.map(squaredNorm).reduce((total, square) => add(total, square)).item());
     if (norm > limit) for (const gradient of gradients) mulScalar_(gradient, limit / (norm + 1e-6));
     return norm;

@@ -8,6 +8,9 @@ import { tensorFromBytes, type DType, type Tensor } from './tensor.js';
 const codes: Record<DType, string> = { float32: 'F32', float64: 'F64', bfloat16: 'BF16', float16: 'F16', uint8: 'U8', int32: 'I32', int64: 'I64', bool: 'BOOL' };
 const dtypes = Object.fromEntries(Object.entries(codes).map(([dtype, code]) => [code, dtype])) as Record<string, DType>;
 
+const bytesOf: Record<DType, number> = { float32: 4, float64: 8, bfloat16: 2, float16: 2, uint8: 1, int32: 4, int64: 8, bool: 1 };
+const isSizes = (value: unknown): value is number[] => Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+
 /** A file that is not safetensors, or is damaged. */
 export class SafetensorsError extends Error {
   override name = 'SafetensorsError';
@@ -53,17 +56,22 @@ export function readSafetensorsHeader(bytes: Uint8Array, path: string): { entrie
   if (bytes.length < 8) throw broken(`${bytes.length} bytes`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   if (length > bytes.length - 8) throw broken(`a header of ${length} bytes in a file of ${bytes.length}`);
-  let header: Record<string, Entry> & { __metadata__?: Record<string, string> };
+  let header: unknown;
   try {
     header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
   } catch {
     throw broken('the header is not JSON');
   }
-  const { __metadata__: metadata = {}, ...rest } = header;
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw broken('the header is not a JSON object');
+  const { __metadata__: metadata = {}, ...rest } = header as Record<string, Entry> & { __metadata__?: Record<string, string> };
   const entries = new Map<string, Entry>(Object.entries(rest as Record<string, Entry>));
-  for (const [name, { dtype, shape, data_offsets: offsets }] of entries) {
-    if (!dtypes[dtype] || !Array.isArray(shape) || !Array.isArray(offsets)) throw broken(`the entry of ${name} (dtype ${dtype})`);
-    if (offsets[1] > bytes.length - 8 - length || offsets[0] > offsets[1]) throw broken(`${name} ends at ${offsets[1]} of ${bytes.length - 8 - length} bytes: truncated?`);
+  const size = bytes.length - 8 - length;
+  for (const [name, entry] of entries) {
+    const { dtype, shape, data_offsets: offsets } = entry ?? {};
+    if (!Object.hasOwn(dtypes, dtype) || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) throw broken(`the entry of ${name}: ${JSON.stringify(entry)}`);
+    if (offsets[1] > size) throw broken(`${name} ends at ${offsets[1]} of ${size} bytes: truncated?`);
+    const needed = shape.reduce((product, side) => product * side, bytesOf[dtypes[dtype]]);
+    if (offsets[1] - offsets[0] !== needed) throw broken(`${name} has ${offsets[1] - offsets[0]} bytes where ${dtype} [${shape.join(',')}] needs ${needed}`);
   }
   return { entries, metadata, start: 8 + length };
 }

@@ -1,4 +1,5 @@
 /** The Tensor: one handle on a libtorch tensor, released by its scope. Ops are functions (see generated.ts), as in torch.nn.functional. */
+import { explained } from './dispatch.js';
 import { native, type NativeHandle } from './native.js';
 import { inScope, leaveScope } from './scope.js';
 
@@ -44,7 +45,7 @@ export class Tensor {
 
   /** Marks a leaf whose gradient backward() shall accumulate. */
   setRequiresGrad(requires: boolean): this {
-    native().setRequiresGrad(this.handle, requires);
+    explained('setRequiresGrad', ['tensor'], [this], () => native().setRequiresGrad(this.handle, requires));
     return this;
   }
 
@@ -54,10 +55,10 @@ export class Tensor {
     return handle && new Tensor(handle);
   }
 
-  set grad(gradient: Tensor | null) { native().setGrad(this.handle, gradient && gradient.handle); }
+  set grad(gradient: Tensor | null) { explained('grad', ['tensor', 'gradient'], [this, gradient], () => native().setGrad(this.handle, gradient && gradient.handle)); }
 
   /** The single element as a number. Waits for the device. */
-  item(): number { return native().item(this.handle); }
+  item(): number { return explained('item', ['tensor'], [this], () => native().item(this.handle)); }
 
   /** A row-major copy of the elements; bfloat16 and float16 come as Float32Array, bool as Uint8Array. Waits for the device. */
   toArray(): TypedData {
@@ -87,20 +88,27 @@ export class Tensor {
   toString(): string { return this.released ? 'Tensor(released)' : `Tensor([${this.shape.join(',')}] ${this.dtype} ${this.device})`; }
 }
 
-const dtypeOf = (data: TypedData): DType => data instanceof Float32Array ? 'float32' : data instanceof Float64Array ? 'float64'
-  : data instanceof Uint8Array ? 'uint8' : data instanceof Int32Array ? 'int32' : 'int64';
+function dtypeOf(data: TypedData): DType {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Float64Array) return 'float64';
+  if (data instanceof Uint8Array) return 'uint8';
+  if (data instanceof Int32Array) return 'int32';
+  if (data instanceof BigInt64Array) return 'int64';
+  throw new TypeError('tensor: expected a Float32Array, Float64Array, Uint8Array, Int32Array, BigInt64Array or an array of numbers');
+}
 
 /** A CPU tensor with a copy of `data`, row-major in `shape`; the dtype is the array's. Throws RangeError when the lengths differ. */
 export function tensor(data: TypedData | readonly number[], shape: readonly number[] = [data.length]): Tensor {
   const typed: TypedData = Array.isArray(data) ? Float32Array.from(data) : data as TypedData;
   const needed = shape.reduce((product, size) => product * size, 1);
   if (typed.length !== needed) throw new RangeError(`tensor: the shape [${shape.join(',')}] needs ${needed} elements, received ${typed.length}`);
-  return new Tensor(native().fromBytes(typed, shape, dtypeOf(typed)));
+  const dtype = dtypeOf(typed);
+  return explained('tensor', ['shape'], [shape], () => new Tensor(native().fromBytes(typed, shape, dtype)));
 }
 
 /** A CPU tensor from raw bytes of `dtype`, row-major (for file formats). */
 export function tensorFromBytes(bytes: Uint8Array, shape: readonly number[], dtype: DType): Tensor {
-  return new Tensor(native().fromBytes(bytes, shape, dtype));
+  return explained('tensorFromBytes', ['shape', 'dtype'], [shape, dtype], () => new Tensor(native().fromBytes(bytes, shape, dtype)));
 }
 
 /** Handles alive in this thread, and the bytes behind them in this process (shared storage counted once). */

@@ -1,0 +1,76 @@
+import type { Command } from 'commander';
+import type { Device } from '@unshake/libtorch';
+import { loadConfig, parseConfig, type Config } from '../src/config.js';
+import { ModelError, UsageError } from '../src/errors.js';
+import { findModel } from '../src/model-path.js';
+import { runConfig } from '../src/run-folder.js';
+import { train } from '../src/train.js';
+import { withProgress } from './progress.js';
+
+interface Options {
+  out: string; data?: string; steps?: number; minutes?: number; set: string[]; resume?: boolean; initFrom?: string; limitPairs?: number; nproc: number; device: string;
+}
+
+const positive = (name: string, whole: boolean) => (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0) || (whole && !Number.isSafeInteger(value))) throw new UsageError(`${name}: expected a ${whole ? 'whole ' : ''}number above 0, received ${text}`);
+  return value;
+};
+
+function device(text: string): Device | 'auto' {
+  if (text === 'auto' || text === 'cpu' || text === 'cuda' || /^cuda:\d+$/.test(text)) return text as Device | 'auto';
+  throw new UsageError(`--device: expected auto, cpu, cuda or cuda:N, received ${text}`);
+}
+
+/** A new run's settings: the experiment, then what the command line changes. A resumed run keeps its own, but for its length. */
+async function settings(experiment: string, { out, data, steps, set, resume, limitPairs, initFrom }: Options): Promise<Config> {
+  if (resume) {
+    if (set.length > 0 || data !== undefined || limitPairs !== undefined || initFrom !== undefined) {
+      throw new UsageError('--resume takes the run\'s own settings; only --steps, --minutes and --device go with it');
+    }
+    const config = runConfig(out);
+    return steps === undefined ? config : { ...config, steps };
+  }
+  const config = await loadConfig(experiment, { set });
+  return parseConfig({
+    ...config,
+    ...(steps !== undefined && { steps }),
+    ...(limitPairs !== undefined && { limitPairs }),
+    ...(data !== undefined && { data: [{ path: data }] }),
+  }, experiment);
+}
+
+export function registerTrain(root: Command): void {
+  root.command('train')
+    .description('train an experiment into a run\'s folder')
+    .argument('<experiment>', 'a name in experiments/, or a YAML file')
+    .requiredOption('--out <run>', 'folder of the run: config.yaml log.jsonl samples/ checkpoints/')
+    .option('--data <dir>', 'one dataset instead of the experiment\'s sources')
+    .option('--steps <n>', 'length of the run', positive('--steps', true))
+    .option('--minutes <m>', 'stop after this much training time; the learning rate follows the clock', positive('--minutes', false))
+    .option('--set <key=value>', 'change one setting, e.g. optimizer.lr=1e-4 (repeatable)', (value: string, all: string[]) => [...all, value], [])
+    .option('--resume', 'continue the run in --out from its newest checkpoint')
+    .option('--init-from <model>', 'start from the weights of a checkpoint or a run')
+    .option('--limit-pairs <n>', 'train on this many pairs only, drawn by the seed', positive('--limit-pairs', true))
+    .option('--nproc <n>', 'processes (only 1 as yet)', positive('--nproc', true), 1)
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
+    .action(async (experiment: string, options: Options) => {
+      if (options.nproc !== 1) throw new UsageError('--nproc: training by several processes is not there yet; use 1');
+      const initFrom = options.initFrom === undefined ? undefined : await findModel(options.initFrom);
+      if (initFrom?.kind === 'onnx') throw new ModelError(`--init-from ${options.initFrom}: ONNX files can't be trained further; give a checkpoint or a run's folder`);
+      const config = await settings(experiment, options);
+      const stop = new AbortController();
+      const onSignal = (): void => stop.abort();
+      process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+      try {
+        const result = await withProgress((onProgress) => train(config, options.out, {
+          device: device(options.device), resume: options.resume, initFrom: initFrom?.path, minutes: options.minutes, signal: stop.signal, onProgress,
+          onNotice: (line) => process.stderr.write(`${line}\n`),
+        }));
+        const best = result.best && Number.isFinite(result.best.psnr) ? `; best ${result.best.psnr.toFixed(2)} dB on the held-out pairs, at step ${result.best.step}` : '';
+        process.stdout.write(`${options.out}: ${result.step} steps in ${Math.round(result.seconds)} s${best}\n`);
+      } finally {
+        process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+      }
+    });
+}

@@ -1,0 +1,165 @@
+/**
+ * Checkpoints: weights, optimizers, averaged weights, step, random state and configuration in one safetensors file, written atomically.
+ * Data order needs no state: it follows from the seed and the step. Two runs that did the same write the same bytes.
+ */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  SafetensorsError, loadSafetensors, noGrad, copy_, numThreads, outsideScopes, readSafetensorsHeader, rngState, saveSafetensors, scope, setRngState, version, type Device, type Tensor,
+} from '@unshake/libtorch';
+import { parseConfig, type Config } from './config.js';
+import { CheckpointError, messageOf } from './errors.js';
+import { makeGenerator, type Generator } from './models/index.js';
+import type { Players } from './players.js';
+import { version as unshakeVersion } from './version.js';
+
+const format = 'unshake-checkpoint-1';
+
+/** The best validation so far. */
+export interface Best { step: number; psnr: number }
+
+/** What bit-identical continuation depends on besides the file. */
+export type Environment = Record<'threads' | 'instructionSet' | 'libtorch' | 'unshake' | 'device' | 'precision', string>;
+
+export interface CheckpointInfo { step: number; config: Config; best: Best | null; environment: Environment }
+
+export function environmentOf({ device, precision }: Players): Environment {
+  const { libtorch, capability } = version();
+  return { threads: String(numThreads()), instructionSet: capability, libtorch, unshake: unshakeVersion, device, precision };
+}
+
+const prefixed = (prefix: string, tensors: Map<string, Tensor>): [string, Tensor][] => [...tensors].map(([name, value]) => [`${prefix}.${name}`, value]);
+const under = (prefix: string, tensors: Map<string, Tensor>): Map<string, Tensor> =>
+  new Map([...tensors].filter(([name]) => name.startsWith(`${prefix}.`)).map(([name, value]) => [name.slice(prefix.length + 1), value]));
+
+function metadata(step: number, players: Players, best: Best | null): Record<string, string> {
+  return {
+    format, step: String(step), config: JSON.stringify(players.config), best: JSON.stringify(best),
+    scaler: JSON.stringify(players.scaler?.state() ?? null), environment: JSON.stringify(environmentOf(players)),
+  };
+}
+
+function save(path: string, tensors: [string, Tensor][], meta: Record<string, string>): void {
+  try {
+    saveSafetensors(path, new Map(tensors), meta);
+  } catch (error) {
+    throw new CheckpointError(`${path}: the checkpoint can't be written (${messageOf(error)}); earlier ones are untouched`, { cause: error });
+  }
+}
+
+/** Everything that --resume needs. */
+export function saveCheckpoint(path: string, step: number, players: Players, best: Best | null): void {
+  const { generator, discriminator, optimizer, discriminatorOptimizer, ema, device } = players;
+  scope(() => save(path, [
+    ...prefixed('generator', generator.stateDict()),
+    ...prefixed('ema', ema.average),
+    ...prefixed('optimizer.generator', optimizer.state()),
+    ...(discriminator ? prefixed('discriminator', discriminator.stateDict()) : []),
+    ...(discriminatorOptimizer ? prefixed('optimizer.discriminator', discriminatorOptimizer.state()) : []),
+    ...(['cpu', ...(device === 'cpu' ? [] : [device])] as Device[]).map((where): [string, Tensor] => [`rng.${where === 'cpu' ? 'cpu' : 'cuda'}`, rngState(where)]),
+  ], metadata(step, players, best)));
+}
+
+/** The averaged weights alone: what evaluate, export and --init-from need. */
+export function saveBest(path: string, step: number, players: Players, best: Best): void {
+  save(path, prefixed('ema', players.ema.average), metadata(step, players, best));
+}
+
+function read(path: string): { tensors: Map<string, Tensor>; metadata: Record<string, string> } {
+  try {
+    return loadSafetensors(path);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new CheckpointError(missing ? `${path}: no such checkpoint` : messageOf(error), { cause: error });
+  }
+}
+
+function infoOf(path: string, meta: Record<string, string>): CheckpointInfo {
+  if (meta.format !== format) throw new CheckpointError(`${path}: expected a checkpoint of unshake (${format}), found ${meta.format ?? 'another kind of safetensors file'}`);
+  return { step: Number(meta.step), config: parseConfig(JSON.parse(meta.config), path), best: JSON.parse(meta.best) as Best | null, environment: JSON.parse(meta.environment) as Environment };
+}
+
+/** What a checkpoint says about itself, without its tensors. Throws CheckpointError. */
+export function readCheckpointInfo(path: string): CheckpointInfo {
+  try {
+    return infoOf(path, readSafetensorsHeader(readFileSync(path), path).metadata);
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw new CheckpointError(messageOf(error), { cause: error });
+  }
+}
+
+/** Restores players to where a checkpoint left them; returns what it says. Throws CheckpointError when it doesn't fit. */
+export function loadCheckpoint(path: string, players: Players): CheckpointInfo {
+  return scope(() => {
+    const { tensors, metadata: meta } = read(path);
+    const info = infoOf(path, meta);
+    const { generator, discriminator, optimizer, discriminatorOptimizer, ema, scaler, device } = players;
+    try {
+      generator.loadStateDict(under('generator', tensors));
+      discriminator?.loadStateDict(under('discriminator', tensors));
+      optimizer.load(under('optimizer.generator', tensors));
+      discriminatorOptimizer?.load(under('optimizer.discriminator', tensors));
+      const averages = under('ema', tensors);
+      noGrad(() => ema.average.forEach((value, name) => copy_(value, averages.get(name)!)));
+    } catch (error) {
+      throw new CheckpointError(`${path}: ${messageOf(error)}`, { cause: error });
+    }
+    const scalerState = JSON.parse(meta.scaler) as { scale: number; goodSteps: number } | null;
+    if (scaler && scalerState) scaler.load(scalerState);
+    setRngState(tensors.get('rng.cpu')!, 'cpu');
+    const cuda = tensors.get('rng.cuda');
+    if (cuda && device !== 'cpu') setRngState(cuda, device);
+    return info;
+  });
+}
+
+/** The generator of a checkpoint with its averaged weights, in eval mode, on the CPU. Release it when done. Throws CheckpointError. */
+export function loadGenerator(path: string): { generator: Generator; info: CheckpointInfo } {
+  return scope(() => {
+    const { tensors, metadata: meta } = read(path);
+    const info = infoOf(path, meta);
+    const generator = outsideScopes(() => makeGenerator(info.config.generator));
+    try {
+      generator.loadStateDict(under('ema', tensors));
+    } catch (error) {
+      generator.release();
+      throw new CheckpointError(`${path}: ${messageOf(error)}`, { cause: error });
+    }
+    return { generator: generator.eval() as Generator, info };
+  });
+}
+
+const stepName = /^step-(\d{8})\.safetensors$/;
+
+export const checkpointPath = (folder: string, step: number): string => join(folder, `step-${String(step).padStart(8, '0')}.safetensors`);
+
+/** Paths of the step checkpoints in a folder, oldest first. */
+export function listCheckpoints(folder: string): string[] {
+  let names: string[] = [];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return []; // no folder yet
+  }
+  return names.filter((name) => stepName.test(name)).sort().map((name) => join(folder, name));
+}
+
+/** Deletes all but the newest `keep` step checkpoints. */
+export function pruneCheckpoints(folder: string, keep: number): void {
+  for (const path of listCheckpoints(folder).slice(0, -keep)) rmSync(path, { force: true });
+}
+
+/** The newest checkpoint that reads; `skipped` names damaged ones. Throws CheckpointError when there is none. */
+export function newestCheckpoint(folder: string): { path: string; info: CheckpointInfo; skipped: string[] } {
+  const skipped: string[] = [];
+  for (const path of listCheckpoints(folder).reverse()) {
+    try {
+      return { path, info: readCheckpointInfo(path), skipped };
+    } catch (error) {
+      if (!(error instanceof CheckpointError || error instanceof SafetensorsError)) throw error;
+      skipped.push(messageOf(error));
+    }
+  }
+  throw new CheckpointError(`${folder}: there is nothing to resume${skipped.length > 0 ? ` (damaged: ${skipped.join('; ')})` : ': no step-*.safetensors'}; train without --resume to begin anew`);
+}

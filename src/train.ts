@@ -1,0 +1,172 @@
+/** Training: D step · G step · log · validate · checkpoint. Resuming is the same path, entered at a later step. */
+import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { DeviceError, LibtorchMissingError, chooseDevice, copy_, keepFreedMemory, manualSeed, noGrad, setNumThreads, type Device } from '@unshake/libtorch';
+import { checkpointPath, environmentOf, loadCheckpoint, loadGenerator, newestCheckpoint, pruneCheckpoints, saveBest, saveCheckpoint, type Best } from './checkpoint.js';
+import type { Config } from './config.js';
+import { openLoader, type Loader, type SourceSummary } from './data.js';
+import { AbortedError, CheckpointError, DivergedError, MissingError, messageOf } from './errors.js';
+import { writeImage } from './image/codec-node.js';
+import { makePlayers, releasePlayers, trainStep, type Losses, type Players } from './players.js';
+import type { LongWork } from './progress.js';
+import { createRun, reopenRun, type RunFolder } from './run-folder.js';
+import { makeValidator } from './validate.js';
+
+export interface TrainOptions extends LongWork {
+  device?: Device | 'auto';
+  /** Continue the run in the folder from its newest checkpoint. */
+  resume?: boolean;
+  /** Start from a checkpoint's averaged weights. */
+  initFrom?: string;
+  /** Stop after this much training time, counted over all resumptions; the learning rate then follows the clock, and two runs differ. */
+  minutes?: number;
+  /** One line a time, for a person: what was chosen, what differs. */
+  onNotice?: (line: string) => void;
+}
+
+export interface TrainResult { step: number; seconds: number; best: Best | null; device: Device; precision: Players['precision'] }
+
+/** Chooses the device and turns libtorch's absence into an error with its cure. */
+function prepareLibtorch(config: Config, wanted: Device | 'auto'): Device {
+  try {
+    const device = chooseDevice(wanted);
+    setNumThreads(config.threads || availableParallelism());
+    if (device === 'cpu') keepFreedMemory();
+    return device;
+  } catch (error) {
+    if (error instanceof LibtorchMissingError || error instanceof DeviceError) throw new MissingError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+function describeSources(sources: readonly SourceSummary[]): string {
+  return sources.map(({ path, kind, blurFolder, trainPairs, validationPairs }) => `${path} (${kind}${blurFolder ? `, ${blurFolder}` : ''}): ${trainPairs} to train, ${validationPairs} to validate`).join('; ');
+}
+
+function openData(config: Config): Promise<Loader> {
+  const { data, seed, batchSize, crop, ab, blurFolder, augment, workers, limitPairs } = config;
+  return openLoader({
+    sources: data, seed, batchSize, crop, ab, blurFolder, limitPairs: limitPairs ?? undefined, workers: workers || undefined,
+    flipHorizontal: augment !== 'none', flipVertical: augment === 'dihedral', transpose: augment === 'dihedral',
+  });
+}
+
+/** Copies a checkpoint's averaged weights into fresh players. Throws CheckpointError when the networks differ. */
+function initialise(players: Players, path: string): void {
+  const { generator, info } = loadGenerator(path);
+  try {
+    players.generator.loadStateDict(generator.stateDict());
+    noGrad(() => players.ema.average.forEach((value, name) => copy_(value, generator.stateDict().get(name)!)));
+  } catch (error) {
+    throw new CheckpointError(`${path} (${JSON.stringify(info.config.generator)}) can't start this run (${JSON.stringify(players.config.generator)}): ${messageOf(error)}`, { cause: error });
+  } finally {
+    generator.release();
+  }
+}
+
+/** Enters the run at its newest checkpoint. */
+function resume(out: string, config: Config, players: Players, notice: (line: string) => void): { run: RunFolder; step: number; seconds: number; best: Best | null } {
+  const { path, skipped } = newestCheckpoint(join(out, 'checkpoints'));
+  for (const reason of skipped) notice(`skipped a damaged checkpoint: ${reason}`);
+  const { step, best, environment } = loadCheckpoint(path, players);
+  for (const [key, now] of Object.entries(environmentOf(players))) {
+    const was = environment[key as keyof typeof environment];
+    if (was !== now) notice(`${key} was ${was} when the checkpoint was written and is ${now} now: the continuation will not be bit-identical`);
+  }
+  const { run, seconds } = reopenRun(out, config, step);
+  notice(`resuming after step ${step} (${path})`);
+  return { run, step, seconds, best };
+}
+
+function checkFinite(losses: Losses, step: number, names: readonly string[], run: RunFolder): void {
+  const bad = Object.entries(losses).find(([, value]) => !Number.isFinite(value));
+  if (!bad) return;
+  throw new DivergedError(`the loss ${bad[0]} became ${bad[1]} at step ${step}, on ${names.join(', ')}; the checkpoints in ${run.checkpoints} are from before. `
+    + 'Try a lower optimizer.lr, gradientClip, or precision fp32, and --resume');
+}
+
+/**
+ * Trains a run into the folder `out`. Throws DataError, ConfigError, CheckpointError, MissingError (no libtorch, no device), DivergedError
+ * (NaN or infinity), AbortedError after saving a checkpoint when the signal fires.
+ */
+export async function train(config: Config, out: string, options: TrainOptions = {}): Promise<TrainResult> {
+  const { device: wanted = 'auto', resume: resuming = false, initFrom, minutes, onNotice = () => {}, onProgress, signal } = options;
+  const device = prepareLibtorch(config, wanted);
+  const loader = await openData(config);
+  manualSeed(config.seed);
+  const players = makePlayers(config, device);
+  const validator = loader.validation.length > 0 ? makeValidator(players, loader.validation) : null;
+  try {
+    if (initFrom && !resuming) initialise(players, initFrom);
+    manualSeed(config.seed); // the validator's weights were drawn too: dropout must not depend on it
+    onNotice(`${config.name}: ${players.generator.parameterCount.toLocaleString('en')} parameters on ${device} in ${players.precision}; ${describeSources(loader.sources)}`);
+    if (!validator) onNotice('no pairs are held out (one scene only): best is the newest checkpoint');
+    const start = resuming ? resume(out, config, players, onNotice) : { run: createRun(out, config), step: 0, seconds: 0, best: null };
+    const result = await loop(players, loader, validator, start, { minutes, onProgress, signal });
+    return { ...result, device, precision: players.precision };
+  } finally {
+    validator?.release();
+    releasePlayers(players);
+    await loader.close();
+  }
+}
+
+type Start = ReturnType<typeof resume>;
+
+async function loop(players: Players, loader: Loader, validator: ReturnType<typeof makeValidator> | null, start: Start, { minutes, onProgress, signal }: TrainOptions): Promise<{ step: number; seconds: number; best: Best | null }> {
+  const { config } = players;
+  const { run } = start;
+  let { step, best } = start;
+  const clockStart = performance.now() - start.seconds * 1000;
+  const seconds = () => (performance.now() - clockStart) / 1000;
+  const timeIsUp = () => minutes !== undefined && seconds() >= minutes * 60;
+  let logged = { step, seconds: seconds() };
+  let checkpointed = resumedAt(start);
+
+  const checkpoint = (): void => {
+    if (checkpointed === step) return;
+    saveCheckpoint(checkpointPath(run.checkpoints, step), step, players, best);
+    pruneCheckpoints(run.checkpoints, config.keepCheckpoints);
+    checkpointed = step;
+  };
+
+  const validate = async (): Promise<Record<string, number>> => {
+    const validation = await validator?.validate();
+    if (validation) await writeImage(join(run.samples, `step-${String(step).padStart(8, '0')}.png`), validation.panel);
+    if (!validation || !best || validation.psnr > best.psnr) {
+      best = { step, psnr: validation?.psnr ?? NaN };
+      saveBest(join(run.checkpoints, 'best.safetensors'), step, players, best);
+    }
+    return validation ? { validationPsnr: round(validation.psnr), validationInputPsnr: round(validation.inputPsnr) } : {};
+  };
+
+  while (step < config.steps && !timeIsUp() && !signal?.aborted) {
+    const batch = await loader.batch(step);
+    const losses = trainStep(players, batch, step, minutes === undefined ? step / config.steps : seconds() / (minutes * 60));
+    step++;
+    checkFinite(losses, step, batch.names, run);
+    const last = step === config.steps || timeIsUp();
+    const now = seconds();
+    const validation = last || step % config.validateEvery === 0 ? await validate() : null;
+    if (last || validation || step % config.logEvery === 0) {
+      const imagesPerSecond = ((step - logged.step) * config.batchSize) / (now - logged.seconds);
+      run.log({ step, seconds: round(now), imagesPerSecond: round(imagesPerSecond), ...losses, ...validation });
+      logged = { step, seconds: seconds() }; // validating is not counted as training speed
+    }
+    onProgress?.({ done: step, total: config.steps, label: Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`).join(' · ') });
+    if (step % config.checkpointEvery === 0) checkpoint();
+    await nextTick(); // lets finalizers, Ctrl-C and the loader's threads have their turn
+  }
+
+  if (signal?.aborted) {
+    checkpoint();
+    throw new AbortedError(`stopped at step ${step} of ${config.steps}; the checkpoint is saved, and --resume continues`);
+  }
+  checkpoint();
+  return { step, seconds: seconds(), best };
+}
+
+const resumedAt = ({ step }: Start): number => step > 0 ? step : -1;
+const round = (value: number): number => Math.round(value * 1000) / 1000;
+
