@@ -1,0 +1,129 @@
+/**
+ * A long exposure as the mean of many short ones: at each moment the camera (and perhaps an object in front) has a pose,
+ * the picture is warped to it, and the warped copies are averaged in linear light. Unlike one kernel for all pixels this
+ * gives the blur of rotation, of zoom, and of things that move by themselves.
+ */
+import type { LinearImage } from './linear.js';
+
+/** Shift in pixels, rotation in radians (positive turns x towards y), zoom as a factor; about a centre kept elsewhere. */
+export interface Pose { readonly x: number; readonly y: number; readonly angle: number; readonly zoom: number }
+
+/** Something in front: light times opacity, and opacity (0…1), on the padded picture's grid. */
+export interface Layer {
+  readonly light: Float32Array;
+  readonly opacity: Float32Array;
+  /** Rows and columns of the padded picture outside of which opacity is 0. */
+  readonly left: number; readonly top: number; readonly right: number; readonly bottom: number;
+  /** Where it is at each moment, in pixels from where it was painted. */
+  readonly x: Float64Array; readonly y: Float64Array;
+}
+
+export interface Exposure {
+  /** The scene in linear light, `padding` pixels larger on each side than the result. */
+  readonly scene: LinearImage;
+  readonly padding: number;
+  /** Where the camera points at each moment. */
+  readonly poses: readonly Pose[];
+  /** Centre of rotation and zoom in the result's pixels; it may lie outside. */
+  readonly centre: { readonly x: number; readonly y: number };
+  readonly object?: Layer;
+}
+
+/** How far a pose moves the farthest pixel of a `width`×`height` picture. */
+export function reachOf(pose: Pose, centre: { x: number; y: number }, width: number, height: number): number {
+  let reach = 0;
+  for (const x of [0, width - 1]) {
+    for (const y of [0, height - 1]) {
+      const { x: sx, y: sy } = seenAt(pose, centre, x, y);
+      reach = Math.max(reach, Math.abs(sx - x), Math.abs(sy - y));
+    }
+  }
+  return reach;
+}
+
+/** The scene's point that pixel (x, y) sees in a pose. */
+export function seenAt(pose: Pose, centre: { x: number; y: number }, x: number, y: number): { x: number; y: number } {
+  const cos = Math.cos(pose.angle) / pose.zoom, sin = Math.sin(pose.angle) / pose.zoom;
+  const rx = x - centre.x - pose.x, ry = y - centre.y - pose.y;
+  return { x: centre.x + cos * rx + sin * ry, y: centre.y - sin * rx + cos * ry };
+}
+
+/**
+ * The mean of the warped scenes, bilinearly sampled, `padding` smaller on each side. The padding must cover 2 pixels more
+ * than every pose's reach and every shift of the object.
+ */
+export function expose({ scene, padding, poses, centre, object }: Exposure): LinearImage {
+  const width = scene.width - 2 * padding, height = scene.height - 2 * padding;
+  const data = new Float32Array(width * height * 3);
+  const sums = new Float64Array(width * 3), row = new Float64Array(width * 3);
+  // Rows outside, moments inside: the few rows that all moments read stay in the cache.
+  for (let y = 0; y < height; y++) {
+    sums.fill(0);
+    for (let moment = 0; moment < poses.length; moment++) {
+      const pose = poses[moment];
+      const covered = object !== undefined && coversRow(object, padding, y, moment);
+      if (covered) row.fill(0);
+      addWarpedRow(covered ? row : sums, scene, pose, seenAt(pose, centre, 0, y), padding);
+      if (!covered) continue;
+      coverRow(row, object, scene.width, padding, y, moment);
+      for (let i = 0; i < row.length; i++) sums[i] += row[i];
+    }
+    const out = y * sums.length;
+    for (let i = 0; i < sums.length; i++) data[out + i] = sums[i] / poses.length;
+  }
+  return { width, height, data };
+}
+
+/** Adds what a row of pixels sees, its first one seeing `start` (in the scene without its padding). */
+function addWarpedRow(sums: Float64Array, scene: LinearImage, pose: Pose, start: { x: number; y: number }, padding: number): void {
+  const { data } = scene;
+  const stride = 3 * scene.width;
+  let sx = start.x + padding, sy = start.y + padding;
+  if (pose.angle === 0 && pose.zoom === 1) {
+    // A mere shift has the same four weights everywhere.
+    const column = Math.floor(sx), line = Math.floor(sy), fx = sx - column, fy = sy - line;
+    const w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
+    const a = line * stride + 3 * column, b = a + stride;
+    for (let i = 0; i < sums.length; i++) {
+      sums[i] += w00 * data[a + i] + w01 * data[a + i + 3] + w10 * data[b + i] + w11 * data[b + i + 3];
+    }
+    return;
+  }
+  const stepX = Math.cos(pose.angle) / pose.zoom, stepY = -Math.sin(pose.angle) / pose.zoom;
+  for (let i = 0; i < sums.length; i += 3, sx += stepX, sy += stepY) {
+    const column = sx | 0, line = sy | 0;
+    const fx = sx - column, fy = sy - line;
+    const w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
+    const a = line * stride + 3 * column, b = a + stride;
+    sums[i] += w00 * data[a] + w01 * data[a + 3] + w10 * data[b] + w11 * data[b + 3];
+    sums[i + 1] += w00 * data[a + 1] + w01 * data[a + 4] + w10 * data[b + 1] + w11 * data[b + 4];
+    sums[i + 2] += w00 * data[a + 2] + w01 * data[a + 5] + w10 * data[b + 2] + w11 * data[b + 5];
+  }
+}
+
+function coversRow(object: Layer, padding: number, y: number, moment: number): boolean {
+  const line = Math.floor(y + padding - object.y[moment]);
+  return line >= object.top - 1 && line <= object.bottom;
+}
+
+/** Lays the object over row `y` of the result as it is at `moment`. */
+function coverRow(row: Float64Array, object: Layer, sceneWidth: number, padding: number, y: number, moment: number): void {
+  const { light, opacity, left, right } = object;
+  const sy = y + padding - object.y[moment];
+  const line = Math.floor(sy), fy = sy - line;
+  const shift = padding - object.x[moment];
+  const width = row.length / 3;
+  const first = Math.max(0, Math.floor(left - 1 - shift)), last = Math.min(width - 1, Math.ceil(right - shift));
+  for (let x = first; x <= last; x++) {
+    const sx = x + shift;
+    const column = Math.floor(sx), fx = sx - column;
+    const w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
+    const a = line * sceneWidth + column, b = a + sceneWidth;
+    const rest = 1 - (w00 * opacity[a] + w01 * opacity[a + 1] + w10 * opacity[b] + w11 * opacity[b + 1]);
+    if (rest === 1) continue;
+    for (let c = 0; c < 3; c++) {
+      row[3 * x + c] = rest * row[3 * x + c] + w00 * light[3 * a + c] + w01 * light[3 * a + 3 + c]
+        + w10 * light[3 * b + c] + w11 * light[3 * b + 3 + c];
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The recipe `photo`: blur meant to resemble that of real photos and of GoPro's and REDS's pairs, so that a network
+ * trained on it helps on pictures nobody synthesised. Drawn for each picture (shares are of all pictures):
+ *
+ *   no blur at all           8 %   blur = sharp, byte for byte: a sharp photo must come back unharmed
+ *   camera shift             all others, path lengths log-normal around 10 px (motion.ts)
+ *   camera roll              45 %  some pixels at the picture's corner, about a centre that may lie outside
+ *   motion towards the scene 12 %  radial blur
+ *   a moving object          20 %  a soft-edged piece with its own path; half of these before a still background
+ *   bright highlights        50 %  clipped lights up to 6 times brighter, smeared, then clipped again
+ *   another tone curve       30 %  γ between 1 and 2.2 instead of 2.2: cameras' curves differ, and much published blur
+ *                                  was averaged without decoding
+ *   sensor noise             60 %  shot and read noise after the blur, up to about two 8-bit levels
+ *
+ * Not modelled: JPEG compression (its codec is asynchronous and this runs inside loader workers; compress the written
+ * files to have it), defocus, rolling shutter, depth.
+ */
+import type { RgbImage } from '../image/image.js';
+import type { Random } from '../random.js';
+import { expose, reachOf, type Pose } from './exposure.js';
+import { convolve } from './kernel.js';
+import { defaultGamma, fromLinear, toLinear, type LinearImage } from './linear.js';
+import { cameraPoses, randomLength, randomPath, type Turn } from './motion.js';
+import { randomObject } from './objects.js';
+import { addSensorNoise, boostHighlights } from './sensor.js';
+import { kernelOfPath, type Path } from './trajectory.js';
+
+/** Shares of pictures, and sizes; each is drawn independently. */
+export const photoShares = {
+  unblurred: 0.08, roll: 0.45, zoom: 0.12, object: 0.2, stillBackground: 0.5, foreignObject: 0.5, highlights: 0.5, otherCurve: 0.3, noise: 0.6,
+} as const;
+
+/** Short exposures averaged at most; warped copies lie about a pixel apart, as one more would change nothing. */
+const mostCopies = 32;
+
+const still: Pose = { x: 0, y: 0, angle: 0, zoom: 1 };
+
+/** Blurs `sharp` as described above. The target is the frame in the middle of the exposure. Same bytes for the same `random`. */
+export function blurAsCamera(sharp: RgbImage, random: Random): { blur: RgbImage; sharp: RgbImage } {
+  if (random.uniform() < photoShares.unblurred) return { blur: { ...sharp, data: sharp.data.slice() }, sharp };
+  const gamma = random.uniform() < photoShares.otherCurve ? random.between(1, defaultGamma) : defaultGamma;
+  const boost = random.uniform() < photoShares.highlights ? random.between(1, 6) : 1;
+  const hasObject = random.uniform() < photoShares.object;
+  const cameraMoves = !hasObject || random.uniform() >= photoShares.stillBackground;
+  const turn = cameraMoves ? randomTurn(random, sharp) : { angle: 0, zoom: 0, acceleration: 0 };
+  const length = cameraMoves ? randomLength(random) : 0;
+
+  const pair = hasObject
+    ? exposeWithObject(sharp, random, { gamma, boost, length, turn })
+    : { blur: exposeCamera(sharp, random, { gamma, boost, length, turn }), sharp };
+  if (random.uniform() < photoShares.noise) {
+    addSensorNoise(pair.blur, random, { shot: 2e-5 * 20 ** random.uniform(), read: 4e-4 * random.uniform() });
+  }
+  return { blur: fromLinear(pair.blur, { gamma }), sharp: pair.sharp };
+}
+
+interface Shot { gamma: number; boost: number; length: number; turn: Turn }
+
+function randomTurn(random: Random, { width, height }: RgbImage): Turn {
+  const corner = Math.hypot(width, height) / 2;
+  const angle = random.uniform() < photoShares.roll ? 5 * random.normal() / corner : 0;
+  const zoom = random.uniform() < photoShares.zoom ? 4 * random.normal() / corner : 0;
+  return { angle, zoom, acceleration: 0.3 * random.normal() };
+}
+
+/** The optical centre: the picture may be a crop of a larger one, so up to its own size away from its middle. */
+function randomCentre(random: Random, { width, height }: RgbImage): { x: number; y: number } {
+  return { x: width * random.between(-0.5, 1.5), y: height * random.between(-0.5, 1.5) };
+}
+
+function exposeCamera(sharp: RgbImage, random: Random, { gamma, boost, length, turn }: Shot): LinearImage {
+  if (turn.angle === 0 && turn.zoom === 0) {
+    const path = randomPath(random, length, 8 * Math.ceil(length) + 1);
+    const scene = toLinear(sharp, { gamma });
+    if (boost > 1) boostHighlights(scene, boost);
+    return convolve(scene, kernelOfPath(path, { centre: 'given' }));
+  }
+  const centre = randomCentre(random, sharp);
+  const path = randomPath(random, length, copiesFor(length, turn, centre, sharp));
+  return exposeAlong(sharp, path, turn, centre, gamma, boost).blur;
+}
+
+/** An odd number, so that one copy is the target's own moment. */
+function copiesFor(length: number, turn: Turn, centre: { x: number; y: number }, { width, height }: RgbImage): number {
+  const first = { ...still, angle: turn.angle, zoom: Math.exp(turn.zoom) };
+  const longest = length + reachOf(first, centre, width, height);
+  return 2 * Math.ceil(Math.min(mostCopies, Math.max(4, longest)) / 2) + 1;
+}
+
+function exposeAlong(sharp: RgbImage, path: Path, turn: Turn, centre: { x: number; y: number }, gamma: number, boost: number,
+  object?: { path: Path; random: Random }): { blur: LinearImage; sharp: RgbImage } {
+  const poses = cameraPoses(path, turn);
+  let reach = poses.reduce((most, pose) => Math.max(most, reachOf(pose, centre, sharp.width, sharp.height)), 0);
+  object?.path.x.forEach((x, i) => { reach = Math.max(reach, Math.abs(x), Math.abs(object.path.y[i])); });
+  const padding = Math.ceil(reach) + 2;
+  const scene = toLinear(sharp, { gamma, padding });
+  if (boost > 1) boostHighlights(scene, boost);
+  if (object === undefined) return { blur: expose({ scene, padding, poses, centre }), sharp };
+  const layer = randomObject(object.random, scene, padding, object.path, photoShares.foreignObject);
+  const blur = expose({ scene, padding, poses, centre, object: layer });
+  const middle = expose({ scene, padding, poses: [still], centre, object: { ...layer, x: new Float64Array(1), y: new Float64Array(1) } });
+  return { blur, sharp: fromLinear(middle, { gamma }) };
+}
+
+function exposeWithObject(sharp: RgbImage, random: Random, { gamma, boost, length, turn }: Shot): { blur: LinearImage; sharp: RgbImage } {
+  const ownLength = randomLength(random) + 3;
+  const centre = randomCentre(random, sharp);
+  const copies = copiesFor(Math.max(ownLength, length), turn, centre, sharp);
+  const path = length > 0 ? randomPath(random, length, copies) : { x: new Float64Array(copies), y: new Float64Array(copies) };
+  // The object is seen by the moving camera: its own motion adds to the camera's.
+  const own = randomPath(random, ownLength, copies);
+  const seen = { x: own.x.map((v, i) => v + path.x[i]), y: own.y.map((v, i) => v + path.y[i]) };
+  return exposeAlong(sharp, path, turn, centre, gamma, boost, { path: seen, random });
+}
