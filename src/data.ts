@@ -1,0 +1,136 @@
+/**
+ * Weighted sources → training batches. Batch number `step` follows from (seed, step) alone, whatever was asked for before and
+ * however many threads work, so a resumed run sees the batches that the uninterrupted one would have seen. Worker threads
+ * decode, blur and crop the following batches while the training step runs.
+ */
+import { availableParallelism } from 'node:os';
+import { ConfigError, DataError } from './errors.js';
+import { randomAt } from './random.js';
+import type { BlurRecipe } from './blur/index.js';
+import { openDataset, type AbOrder, type BlurFolder, type DatasetKind, type Pair } from './dataset.js';
+import type { CropOptions, CropTask } from './data/crop.js';
+import { divide, limitTo } from './data/hold-out.js';
+import { openPool } from './data/pool.js';
+
+export interface Source {
+  /** A dataset of any shape, or, with `blur`, a folder of sharp photos. */
+  path: string;
+  /** Share of the examples, relative to the other sources' weights. Default 1. */
+  weight?: number;
+  /** Blur the sharp pictures anew for each example, instead of reading their blurred partners. */
+  blur?: BlurRecipe;
+}
+
+export interface LoaderOptions extends Partial<CropOptions> {
+  sources: readonly Source[];
+  seed: number;
+  batchSize: number;
+  crop: number;
+  /** Threads that decode and blur. Default: half of the cores, 1 to 8. */
+  workers?: number;
+  /** Batches prepared ahead of the one asked for. Default 4. */
+  ahead?: number;
+  /** Cap of decoded pictures kept, all threads together. Default 512 MiB. */
+  cacheBytes?: number;
+  /** Train on this many pairs only, drawn by the seed from all sources. */
+  limitPairs?: number;
+  ab?: AbOrder;
+  blurFolder?: BlurFolder;
+}
+
+/** N×H×W×3 bytes each, 0…255; `names` says which pairs they are. */
+export interface Batch { blur: Uint8Array; sharp: Uint8Array; names: string[] }
+
+/** What a source gives, for the log of a run. */
+export interface SourceSummary { path: string; kind: DatasetKind; blurFolder?: BlurFolder; weight: number; trainPairs: number; validationPairs: number; validationScenes: string[] }
+
+export interface Loader {
+  readonly sources: readonly SourceSummary[];
+  /** Held out, never in a batch; readPair reads them. Empty when there is one scene only and no `val/`. */
+  readonly validation: readonly Pair[];
+  /** The batch of a step, counted from 0. Throws DataError naming the file that can't be used. */
+  batch(step: number): Promise<Batch>;
+  /** Ends the threads. A batch that is still awaited is rejected. */
+  close(): Promise<void>;
+}
+
+/** The stream of random numbers that chooses the pair; see data/crop.ts for the others. */
+const pairStream = 0;
+
+/** Opens every source. Throws ConfigError for an impossible option, DataError for a source that can't be used. */
+export async function openLoader(options: LoaderOptions): Promise<Loader> {
+  const {
+    seed, batchSize, crop, limitPairs, ab, blurFolder,
+    workers = Math.min(8, Math.max(1, Math.floor(availableParallelism() / 2))),
+    ahead = 4, cacheBytes = 512 * 2 ** 20, flipHorizontal = true, flipVertical = false, transpose = false,
+  } = options;
+  for (const [key, value, least] of [['batchSize', batchSize, 1], ['crop', crop, 1], ['workers', workers, 1], ['ahead', ahead, 0], ['seed', seed, 0], ['limitPairs', limitPairs ?? 1, 1]] as const) {
+    if (!Number.isSafeInteger(value) || value < least) throw new ConfigError(`${key}: expected a whole number of at least ${least}, got ${value}`);
+  }
+  const sources = options.sources.map((source) => ({ ...source, weight: source.weight ?? 1 }));
+  checkWeights(sources);
+
+  const datasets = await Promise.all(sources.map(({ path, blur }) => openDataset(path, { ab, blurFolder, recipe: blur })));
+  const divisions = divide(datasets.map(({ path, splits }, i) => {
+    const train = splits.train ?? splits.all;
+    if (!train) throw new DataError(`${path}: expected a split train/, found ${Object.keys(splits).map((name) => `${name}/`).join(', ')} only`);
+    return { path, train, val: splits.val, synthetic: sources[i].blur !== undefined };
+  }), seed);
+  const all = divisions.map(({ train }) => train);
+  const pairs = limitPairs === undefined ? all : limitTo(limitPairs, all, seed);
+  // A source that the limit left without pairs gives its share to the others.
+  const weights = sources.map(({ weight }, i) => (pairs[i].length > 0 ? weight : 0));
+  const totalWeight = weights.reduce((sum, weight) => sum + weight, 0);
+  if (totalWeight === 0) throw new DataError(`limitPairs: the ${limitPairs} pairs drawn are all of sources with weight 0`);
+
+  const taskAt = (step: number, index: number): CropTask => {
+    const random = randomAt(seed, step, index, pairStream);
+    let left = random.uniform() * totalWeight;
+    let chosen = weights.findIndex((weight) => { left -= weight; return left < 0; });
+    if (chosen < 0) chosen = weights.findLastIndex((weight) => weight > 0); // the last bit of a rounded sum
+    return { pair: random.pick(pairs[chosen]), recipe: sources[chosen].blur, seed, step, index };
+  };
+
+  const pool = openPool(workers, { crop, flipHorizontal, flipVertical, transpose }, cacheBytes);
+  const make = async (step: number): Promise<Batch> => {
+    const tasks = Array.from({ length: batchSize }, (_, index) => taskAt(step, index));
+    const crops = await Promise.all(tasks.map((task) => pool.draw(task)));
+    const size = crop * crop * 3;
+    const batch = { blur: new Uint8Array(batchSize * size), sharp: new Uint8Array(batchSize * size), names: tasks.map(({ pair }) => pair.name) };
+    crops.forEach((example, index) => {
+      batch.blur.set(example.blur, index * size);
+      batch.sharp.set(example.sharp, index * size);
+    });
+    return batch;
+  };
+
+  const prepared = new Map<number, Promise<Batch>>();
+  return {
+    validation: divisions.flatMap(({ validation }) => validation),
+    sources: datasets.map(({ path, kind, blurFolder: folder }, i) => ({
+      path, kind, ...(folder && { blurFolder: folder }), weight: weights[i], trainPairs: pairs[i].length,
+      validationPairs: divisions[i].validation.length, validationScenes: [...new Set(divisions[i].validation.map(({ scene }) => scene))],
+    })),
+    batch(step) {
+      for (const other of prepared.keys()) if (other < step || other > step + ahead) prepared.delete(other);
+      for (let coming = step; coming <= step + ahead; coming++) {
+        if (prepared.has(coming)) continue;
+        const batch = make(coming);
+        batch.catch(() => {}); // reported when the step asks for it, not while it is ahead
+        prepared.set(coming, batch);
+      }
+      const batch = prepared.get(step) as Promise<Batch>;
+      prepared.delete(step);
+      return batch;
+    },
+    close: () => pool.close(),
+  };
+}
+
+function checkWeights(sources: readonly { path: string; weight: number }[]): void {
+  if (sources.length === 0) throw new ConfigError('data: expected at least one source, got none');
+  for (const { path, weight } of sources) {
+    if (!Number.isFinite(weight) || weight < 0) throw new ConfigError(`data: ${path}: expected a weight of 0 or more, got ${weight}`);
+  }
+  if (sources.every(({ weight }) => weight === 0)) throw new ConfigError('data: expected at least one source with a weight above 0');
+}

@@ -1,0 +1,77 @@
+/** One training example: a crop of a pair at a position, flipped, that follow from (seed, step, index) alone. */
+import { DataError } from '../errors.js';
+import { cropImage, type RgbImage } from '../image/image.js';
+import { randomAt } from '../random.js';
+import { blurPhoto, type BlurRecipe } from '../blur/index.js';
+import { readPair, readPicture, type Decode, type Pair } from './pair.js';
+
+export interface CropOptions {
+  /** Side of the square crop, pixels. */
+  crop: number;
+  /** Mirror left and right, half of the time. */
+  flipHorizontal: boolean;
+  /** Mirror top and bottom, half of the time. */
+  flipVertical: boolean;
+  /** Swap rows and columns, half of the time; with both flips, all eight orientations. */
+  transpose: boolean;
+}
+
+/** Which pair, and where in the order of training. With `recipe` the sharp picture is blurred anew each time. */
+export interface CropTask { pair: Pair; recipe?: BlurRecipe; seed: number; step: number; index: number }
+
+export interface Crop { blur: Uint8Array; sharp: Uint8Array }
+
+/** Synthetic blur is made on a window this much wider on each side, so that light can come in from outside of the crop. */
+export const blurMargin = 32;
+
+/** Streams of random numbers at one (seed, step, index): the loader draws the pair from 0. */
+const placeStream = 1, blurStream = 2;
+
+/** Both crops as interleaved 8-bit RGB, crop·crop·3 bytes each. Throws DataError naming the file when it is too small or unreadable. */
+export async function drawCrop(task: CropTask, options: CropOptions, decode: Decode): Promise<Crop> {
+  const { pair, recipe, seed, step, index } = task, { crop } = options;
+  const random = randomAt(seed, step, index, placeStream);
+  const whole = recipe === undefined ? await readPair(pair, decode) : { sharp: await readPicture(pair.sharp, decode) };
+  const { width, height } = whole.sharp;
+  if (width < crop || height < crop) {
+    throw new DataError(`${pair.sharp.file}: ${width}×${height} is smaller than the crop, ${crop}×${crop}; take a smaller \`crop\`, or leave this picture out`);
+  }
+  const x = random.integer(width - crop + 1), y = random.integer(height - crop + 1);
+  let blur: RgbImage, sharp: RgbImage;
+  if ('blur' in whole) {
+    blur = cropImage(whole.blur, x, y, crop, crop);
+    sharp = cropImage(whole.sharp, x, y, crop, crop);
+  } else {
+    const left = Math.max(0, x - blurMargin), top = Math.max(0, y - blurMargin);
+    const right = Math.min(width, x + crop + blurMargin), bottom = Math.min(height, y + crop + blurMargin);
+    const window = cropImage(whole.sharp, left, top, right - left, bottom - top);
+    const blurred = blurPhoto(window, randomAt(seed, step, index, blurStream), recipe as BlurRecipe);
+    blur = cropImage(blurred.blur, x - left, y - top, crop, crop);
+    sharp = cropImage(blurred.sharp, x - left, y - top, crop, crop);
+  }
+  const orientation: Orientation = {
+    horizontal: random.uniform() < 0.5 && options.flipHorizontal,
+    vertical: random.uniform() < 0.5 && options.flipVertical,
+    transpose: random.uniform() < 0.5 && options.transpose,
+  };
+  return { blur: orient(blur.data, crop, orientation), sharp: orient(sharp.data, crop, orientation) };
+}
+
+interface Orientation { horizontal: boolean; vertical: boolean; transpose: boolean }
+
+/** Turns a square picture: out(y, x) is in(y, x) with x mirrored, then y mirrored, then both swapped. */
+function orient(data: Uint8Array, side: number, { horizontal, vertical, transpose }: Orientation): Uint8Array {
+  if (!horizontal && !vertical && !transpose) return data;
+  const out = new Uint8Array(data.length);
+  const [stepX, stepY] = transpose ? [side * 3, 3] : [3, side * 3];
+  let to = 0;
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      const from = (horizontal ? side - 1 - x : x) * stepX + (vertical ? side - 1 - y : y) * stepY;
+      out[to++] = data[from];
+      out[to++] = data[from + 1];
+      out[to++] = data[from + 2];
+    }
+  }
+  return out;
+}
