@@ -1,0 +1,228 @@
+/**
+ * Checkpoint → ONNX. The network is traced with its range mapping, residual and final clamp inside the graph, then ONNX Runtime is
+ * compared with libtorch on fresh random images, and the file is kept only if they agree.
+ */
+import { noGrad, scope, status, tensor, trace, type Trace } from '@unshake/libtorch';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { loadGenerator } from './checkpoint.js';
+import { messageOf, MissingError, ModelError, throwIfAborted } from './errors.js';
+import { findModel } from './model-path.js';
+import { restore, type Generator } from './models/index.js';
+import { buildOnnx } from './onnx/build.js';
+import { lowerTrace, type LoweredModel } from './onnx/lower.js';
+import type { LongWork } from './progress.js';
+import { randomAt } from './random.js';
+
+export interface ExportOptions extends LongWork {
+  /** Keep parameters in half precision: half the file, arithmetic still in float32. */
+  half?: boolean;
+}
+
+/** What the file's metadata say, for runtime/model.ts. */
+export interface Traits {
+  name: string;
+  /** SPDX licence of the weights. */
+  license: string;
+  /** Height and width must be divisible by it. */
+  multiple: number;
+  /** Pixels to each side that a result depends on: the overlap that tiles need. */
+  overlap: number;
+  /** It takes statistics over the whole picture, so it can't run on tiles. */
+  whole: boolean;
+}
+
+export interface Exported {
+  output: string;
+  bytes: number;
+  traits: Traits;
+  /** Largest absolute difference between ONNX Runtime and libtorch at each tested size, images in [0, 1]. */
+  comparisons: { batch: number; height: number; width: number; difference: number }[];
+}
+
+/** What may lie between ONNX Runtime and libtorch: rounding in float32; one step of 8 bits with weights in half precision. */
+const tolerance = { full: 1e-4, half: 1 / 255 };
+
+export interface ExportModelOptions extends ExportOptions {
+  /** What the file calls itself. Default: the name of the experiment. */
+  name?: string;
+  /** SPDX licence of the weights. Default `unknown`: it is for those who trained them to say. */
+  license?: string;
+}
+
+/**
+ * Exports a trained network with its averaged weights.
+ * @param model a checkpoint, or a run's folder (its best checkpoint)
+ * @param out the ONNX file to write; it appears complete or not at all
+ * @throws MissingError without libtorch; ModelError for a MODEL that is no checkpoint, or can't be exported; CheckpointError for a damaged one
+ */
+export async function exportModel(model: string, out: string, options: ExportModelOptions = {}): Promise<Exported> {
+  const { license = 'unknown', name, ...rest } = options;
+  const file = await findModel(model);
+  if (file.kind === 'onnx') throw new ModelError(`${file.path} is an ONNX file already; expected a checkpoint or a run's folder`);
+  const { available, reason } = status();
+  if (!available) throw new MissingError(`export compares with libtorch: ${reason}`);
+  const { generator, info } = loadGenerator(file.path);
+  try {
+    return await exportGenerator(generator, out, { name: name ?? info.config.name, license, ...rest });
+  } finally {
+    generator.release();
+  }
+}
+
+/**
+ * Traces a network in eval mode, writes it as ONNX, compares, and keeps the file if it is right.
+ * @param generator on the CPU in float32; it is left in eval mode
+ * @param out the file to write; it appears complete or not at all
+ * @throws ModelError naming the op that can't be exported, or saying where the file differs from the network
+ */
+export async function exportGenerator(generator: Generator, out: string, options: ExportOptions & Pick<Traits, 'name' | 'license'>): Promise<Exported> {
+  const { name, license, half = false, onProgress, signal } = options;
+  const sizes = testSizes(generator.multiple), total = sizes.length + 3;
+  const step = async (done: number, label: string): Promise<void> => {
+    await nextTurn(); // both runtimes block this thread: Ctrl-C and the progress bar get their turn here
+    throwIfAborted(signal);
+    onProgress?.({ done, total, label });
+  };
+
+  await step(0, 'tracing');
+  const { graph, mixesWholeImage } = lower(generator.eval(), name, half);
+  const traits = { name, license, multiple: generator.multiple, overlap: generator.receptiveRadius, whole: generator.whole || mixesWholeImage };
+  const bytes = buildOnnx({ ...graph, metadata: metadataOf(traits) });
+  const session = await open(bytes, name);
+  const comparisons: Exported['comparisons'] = [];
+  try {
+    for (const [index, [batch, height, width]] of sizes.entries()) {
+      await step(index + 1, `comparing at ${width}×${height}`);
+      comparisons.push({ batch, height, width, difference: await compare(generator, session, [batch, 3, height, width], name, half) });
+    }
+    await step(sizes.length + 1, 'comparing tiles with the whole');
+    if (!traits.whole) await checkTiles(traits, session);
+  } finally {
+    await session.release();
+  }
+  await step(sizes.length + 2, 'writing');
+  await writeAtomically(out, bytes);
+  onProgress?.({ done: total, total });
+  return { output: out, bytes: bytes.length, traits, comparisons };
+}
+
+function metadataOf({ name, license, multiple, overlap, whole }: Traits): Record<string, string> {
+  return {
+    'unshake.name': name, 'unshake.license': license, 'unshake.multiple': String(multiple), 'unshake.overlap': String(overlap), 'unshake.whole': whole ? '1' : '0',
+  };
+}
+
+function lower(generator: Generator, name: string, half: boolean): LoweredModel {
+  const names = new Map([...generator.stateDict()].map(([key, value]) => [value, key]));
+  // Batch, height and width differ, so that the lowering can tell them apart.
+  const [height, width] = [0, 1].map((n) => generator.multiple * primeFrom(32 / generator.multiple, n)), shape = [2, 3, height, width];
+  const recorded = scope((): Trace => {
+    try {
+      return noGrad(() => trace((image) => restore(generator, image), [tensor(randomImage(shape), shape)], names));
+    } catch (error) {
+      throw new ModelError(`${name} can't be traced for export: ${messageOf(error)}`, { cause: error });
+    }
+  });
+  try {
+    return lowerTrace(recorded, { half });
+  } catch (error) {
+    throw error instanceof ModelError ? new ModelError(`${name}: ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/** The n-th prime number from `least` on. */
+function primeFrom(least: number, n = 0): number {
+  for (let candidate = Math.max(2, Math.ceil(least)); ; candidate++) {
+    let prime = true;
+    for (let divisor = 2; divisor * divisor <= candidate; divisor++) prime &&= candidate % divisor !== 0;
+    if (prime && n-- === 0) return candidate;
+  }
+}
+
+/**
+ * Batches and sizes to compare at. Networks take multiples of `multiple` (padding to it is deblur.ts's work), so each side is a prime
+ * number of multiples: prime by prime itself where the multiple is 1.
+ */
+export function testSizes(multiple: number): [batch: number, height: number, width: number][] {
+  const side = (pixels: number, n = 0): number => multiple * primeFrom(pixels / multiple, n);
+  return [[1, side(67), side(101, 1)], [3, side(41), side(53, 1)], [1, side(128, 1), side(60)]];
+}
+
+function randomImage(shape: number[]): Float32Array {
+  const random = randomAt(2017, ...shape);
+  return Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.uniform());
+}
+
+async function open(bytes: Uint8Array, name: string): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(bytes, { executionProviders: ['cpu'], logSeverityLevel: 4 });
+  } catch (error) {
+    throw new ModelError(`${name}: ONNX Runtime refuses the exported graph (${messageOf(error)})`, { cause: error });
+  }
+}
+
+async function runSession(session: InferenceSession, image: Float32Array, shape: number[]): Promise<Float32Array> {
+  const { output } = await session.run({ input: new OrtTensor('float32', image, shape) }).catch((error: unknown) => {
+    throw new ModelError(`ONNX Runtime fails at ${shape.join('×')}: ${messageOf(error)}`, { cause: error });
+  });
+  if (output.dims.join() !== shape.join()) throw new ModelError(`expected an image of the input's size ${shape.join('×')}, received ${output.dims.join('×')}: not a deblurring network`);
+  return output.data as Float32Array;
+}
+
+async function compare(generator: Generator, session: InferenceSession, shape: number[], name: string, half: boolean): Promise<number> {
+  const image = randomImage(shape);
+  const expected = scope(() => noGrad(() => restore(generator, tensor(image, shape)).toArray())) as Float32Array;
+  const difference = largest(await runSession(session, image, shape), (k) => expected[k]);
+  const allowed = half ? tolerance.half : tolerance.full;
+  if (!(difference <= allowed)) {
+    const cure = half ? 'export without --half' : 'the export is wrong or the network is unstable';
+    throw new ModelError(`${name}: ONNX Runtime differs from libtorch by ${difference.toExponential(2)} at ${shape.join('×')}, expected at most ${allowed.toExponential(2)}; no file was written: ${cure}`);
+  }
+  return difference;
+}
+
+function largest(values: Float32Array, expected: (index: number) => number): number {
+  return values.reduce((worst, value, k) => { const d = Math.abs(value - expected(k)); return d > worst || Number.isNaN(d) ? d : worst; }, 0);
+}
+
+/** Pixels further than `overlap` from where a tile was cut must come out as in the whole picture, to all four sides. */
+async function checkTiles({ name, multiple, overlap }: Traits, session: InferenceSession): Promise<void> {
+  const short = multiple * Math.ceil(32 / multiple), cut = multiple, long = cut + multiple * Math.ceil((overlap + 32) / multiple);
+  for (const vertical of [false, true]) {
+    const image = randomImage([3, short, long]);
+    // (channel, place across, place along) of a strip that lies or stands.
+    const strip = async (from: number, to: number): Promise<(c: number, across: number, along: number) => number> => {
+      const length = to - from, [height, width] = vertical ? [length, short] : [short, length];
+      const place = (c: number, across: number, along: number): number => vertical ? (c * height + along) * width + across : (c * height + across) * width + along;
+      const pixels = new Float32Array(3 * short * length);
+      for (let c = 0; c < 3; c++) for (let a = 0; a < short; a++) for (let l = 0; l < length; l++) pixels[place(c, a, l)] = image[(c * short + a) * long + from + l];
+      const result = await runSession(session, pixels, [1, 3, height, width]);
+      return (c, across, along) => result[place(c, across, along - from)];
+    };
+    const whole = await strip(0, long);
+    for (const [from, to, first, end] of [[cut, long, cut + overlap, long], [0, long - cut, 0, long - cut - overlap]]) {
+      const tile = await strip(from, to);
+      for (let c = 0; c < 3; c++) for (let a = 0; a < short; a++) for (let l = first; l < end; l++) {
+        const difference = Math.abs(whole(c, a, l) - tile(c, a, l));
+        if (!(difference <= tolerance.full)) {
+          throw new ModelError(`${name}: a tile differs from the whole picture by ${difference.toExponential(2)} beyond its overlap of ${overlap} pixels; its receptive radius is larger, or it must be marked as whole`);
+        }
+      }
+    }
+  }
+}
+
+async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {}); // the first error is the one to tell
+    throw new ModelError(`${path}: can't be written (${messageOf(error)})`, { cause: error });
+  }
+}
