@@ -1,0 +1,71 @@
+# make demo [PHOTO=path]   npm only: deblurs a generated sample, or your own picture
+# make test                installs libtorch by apt where it is missing, builds the addon, runs all tests
+# make bench [BENCH=name]  the benches; their peers need PyTorch and scikit-image (apt)
+# make clean               removes what was built
+#
+# Each does its own set-up on a fresh machine with Node 20.9 or newer, and is quick when that is done already.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := demo
+.PHONY: demo test bench clean install compile build libtorch peers
+
+# onnxruntime-node would download CUDA libraries at install otherwise; docs/install.md says how to get them.
+export ONNXRUNTIME_NODE_INSTALL = skip
+
+LIBTORCH_PACKAGES = libtorch-dev libopenblas0-pthread libgloo-dev g++ make
+PEER_PACKAGES = python3-torch python3-skimage
+BENCH ?= train-step metrics
+LOCK = node_modules/.unshake-lock
+
+demo: compile
+	@node dist/examples/demo.js $(if $(PHOTO),"$(PHOTO)")
+
+test: libtorch build
+	@node dist/test/run.js
+
+bench: libtorch peers build
+	@for name in $(BENCH); do node dist/bench/run.js $$name; done
+
+clean:
+	rm -rf dist packages/libtorch/dist packages/libtorch/build demo
+
+# npm ci empties node_modules first, so it runs only when the lock differs from the one that was installed.
+install:
+	@command -v npm >/dev/null || { echo "unshake needs Node 20.9 or newer with npm: https://nodejs.org" >&2; exit 1; }
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 9)) { console.error("unshake needs Node 20.9 or newer, this is " + process.version + ": https://nodejs.org"); process.exit(1); }'
+	@cmp -s package-lock.json $(LOCK) || { npm ci --no-audit --no-fund --loglevel=error; cp package-lock.json $(LOCK); }
+
+# Without the addon: it needs a compiler and libtorch, and only training needs it.
+compile: install
+	@node_modules/.bin/tsc -b
+
+build: install
+	@npm run build --silent --loglevel=error
+
+# UNSHAKE_LIBTORCH names a libtorch of one's own: then only the compiler is asked for.
+libtorch:
+	@$(call apt-install,$(if $(UNSHAKE_LIBTORCH),g++ make,$(LIBTORCH_PACKAGES)),libtorch and a compiler)
+
+peers:
+	@$(call apt-install,$(PEER_PACKAGES),the peers of the benches)
+
+# $(call apt-install,PACKAGES,WHAT): installs those that are missing, with sudo where it is needed.
+define apt-install
+if ! command -v apt-get >/dev/null; then \
+  if [ -n "$(UNSHAKE_LIBTORCH)" ] && command -v g++ >/dev/null; then exit 0; fi; \
+  echo "make: $(2) are needed ($(1)), and there is no apt-get here: install them yourself and set UNSHAKE_LIBTORCH (docs/install.md)" >&2; exit 1; \
+fi; \
+missing=; \
+for package in $(1); do dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q '^install ok installed' || missing="$$missing $$package"; done; \
+if [ -n "$$missing" ]; then \
+  as_root=; \
+  if [ "$$(id -u)" != 0 ]; then \
+    command -v sudo >/dev/null || { echo "make: as root, run: apt-get install$$missing" >&2; exit 1; }; \
+    as_root=sudo; \
+  fi; \
+  echo "installing$$missing"; \
+  $$as_root apt-get update -qq; \
+  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+fi
+endef

@@ -1,0 +1,107 @@
+/** `unshake deblur`: pictures → sharper pictures. */
+import { SingleBar } from 'cli-progress';
+import type { Command } from 'commander';
+import type { DeblurOptions } from '../src/deblur.js';
+import { deblurFiles, planJobs, type DeblurReport, type FailedFile, type Job } from '../src/deblur-files.js';
+import { UsageError } from '../src/errors.js';
+import { openNamedModel } from '../src/open-model.js';
+import type { Progress } from '../src/progress.js';
+import { devices, type Device } from '../src/runtime/model.js';
+
+interface Flags { output?: string; model: string; device: string; tile?: string; strength: string; tta?: boolean; json?: boolean }
+
+export function registerDeblur(root: Command): void {
+  root.command('deblur')
+    .description('remove motion blur from pictures')
+    .argument('<in...>', 'picture files, or folders of them (results of earlier runs, NAME.deblurred.EXT, are passed over)')
+    .option('-o, --output <path>', 'file, or folder in which the names are kept (default: NAME.deblurred.EXT beside each picture)')
+    .option('--model <model>', 'shipped model, ONNX file, checkpoint or run folder (the last two need libtorch)', 'default')
+    .option('--device <device>', devices.join(', '), 'auto')
+    .option('--tile <pixels>', 'side of what one tile contributes (default: from the free memory)')
+    .option('--strength <share>', 'how much of the correction is applied, 0 to 1', '1')
+    .option('--tta', 'average over eight flips and rotations: a little better, eight times slower')
+    .option('--json', 'print one JSON document')
+    .action(deblur);
+}
+
+async function deblur(inputs: string[], flags: Flags): Promise<void> {
+  const tile = flags.tile === undefined ? undefined : numberBetween('--tile', flags.tile, 16, 65536);
+  const strength = numberBetween('--strength', flags.strength, 0, 1);
+  if (tile !== undefined && !Number.isInteger(tile)) throw new UsageError(`--tile should be a whole number, but is ${flags.tile}`);
+  if (!(devices as readonly string[]).includes(flags.device)) throw new UsageError(`--device should be one of ${devices.join(', ')}, but is '${flags.device}'`);
+
+  const { jobs, failed } = await planJobs(inputs, flags.output);
+  failed.forEach(printFailure);
+  const report = jobs.length === 0 ? { images: [], failed: [] } : await deblurAll(jobs, flags, { tile, strength, tta: flags.tta });
+  report.failed.unshift(...failed);
+  if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (report.failed.length > 0) process.exitCode = 1;
+}
+
+async function deblurAll(jobs: Job[], flags: Flags, settings: DeblurOptions): Promise<DeblurReport> {
+  const model = await openNamedModel(flags.model, { device: flags.device as Device });
+  if (model.whole) note(`${model.name} takes statistics over the whole picture: pictures are run whole, not in tiles`);
+
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  let finished = 0;
+  const bar = progressBar();
+  try {
+    return await deblurFiles(model, jobs, {
+      ...settings, signal: interrupted.signal,
+      onProgress: ({ done, total, label = '' }) => bar.show({ done, total, label: jobs.length > 1 ? `${finished + 1} of ${jobs.length}: ${label}` : label }),
+      onImage: ({ input, output, width, height, tiles, seconds, device, model: name }) => {
+        finished++;
+        bar.clear();
+        if (!flags.json) process.stdout.write(`${input} → ${output}  ${width}×${height}, ${tiles} tile${tiles === 1 ? '' : 's'}, ${seconds.toFixed(1)} s, ${name} on ${device}\n`);
+      },
+      onFailure: (failure) => {
+        finished++;
+        bar.clear();
+        printFailure(failure);
+      },
+      onNote: (input, text) => {
+        bar.clear();
+        note(`${input}: ${text}`);
+      },
+    });
+  } finally {
+    bar.clear();
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    await model.release();
+  }
+}
+
+function printFailure({ code, message }: FailedFile): void {
+  process.stderr.write(`unshake: ${code}: ${message}\n`);
+}
+
+function note(text: string): void {
+  process.stderr.write(`unshake: note: ${text}\n`);
+}
+
+function numberBetween(flag: string, text: string, low: number, high: number): number {
+  const value = text.trim() === '' ? NaN : Number(text);
+  if (!(value >= low && value <= high)) throw new UsageError(`${flag} should be from ${low} to ${high}, but is '${text}'`);
+  return value;
+}
+
+/** One line on stderr, only on a terminal. */
+function progressBar(): { show: (progress: Progress) => void; clear: () => void } {
+  let bar: SingleBar | undefined;
+  return {
+    show: ({ done, total, label = '' }) => {
+      if (!process.stderr.isTTY) return;
+      if (!bar) {
+        bar = new SingleBar({ format: '{label} {bar} {value}/{total} tiles, {eta_formatted} left', barsize: 24, stream: process.stderr, clearOnComplete: true, gracefulExit: false });
+        bar.start(total, done, { label });
+      }
+      bar.update(done, { label });
+    },
+    clear: () => {
+      bar?.stop();
+      bar = undefined;
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/** `unshake deblur` and `unshake doctor` as a user runs them. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readImage, writeImage } from '../src/image/codec-node.js';
+import { largestDifference, noisyImage } from './small-images.js';
+import { boxModel, identityModel, meanModel, wideModel } from './small-models.js';
+
+const program = fileURLToPath(new URL('../../bin/unshake.js', import.meta.url));
+let folder: string, identity: string, photo: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'unshake-'));
+  identity = join(folder, 'identity.onnx');
+  photo = join(folder, 'photo.png');
+  await writeFile(identity, identityModel());
+  await writeImage(photo, noisyImage(120, 90));
+});
+after(() => rm(folder, { recursive: true }));
+
+interface Result { code: number | null; stdout: string; stderr: string }
+
+function unshake(args: string[], interruptAfter?: () => Promise<void>): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args]);
+    const result: Result = { code: null, stdout: '', stderr: '' };
+    child.stdout.on('data', (text) => { result.stdout += text; });
+    child.stderr.on('data', (text) => { result.stderr += text; });
+    child.on('error', reject).on('close', (code) => resolve({ ...result, code }));
+    interruptAfter?.().then(() => child.kill('SIGINT'), reject);
+  });
+}
+
+test('one picture: NAME.deblurred.EXT beside it, a line on stdout, nothing on stderr', async () => {
+  const { code, stdout, stderr } = await unshake(['deblur', photo, '--model', identity]);
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /photo\.png → .*photo\.deblurred\.png {2}120×90, 1 tile, \d+\.\d s, identity on \w+\n$/);
+  assert.equal(largestDifference((await readImage(join(folder, 'photo.deblurred.png'))).image, noisyImage(120, 90)), 0);
+});
+
+test('--json is one document of the documented shape, bad files listed, exit code 1', async () => {
+  const broken = join(folder, 'broken.jpg'), out = join(folder, 'out');
+  await writeFile(broken, 'broken');
+  const { code, stdout, stderr } = await unshake(['deblur', photo, broken, join(folder, 'absent.png'), '-o', out, '--model', identity, '--tile', '32', '--json', '--device', 'cpu']);
+  assert.equal(code, 1);
+  const report = JSON.parse(stdout) as { images: Record<string, unknown>[]; failed: Record<string, unknown>[] };
+  assert.deepEqual(Object.keys(report), ['images', 'failed']);
+  const [image] = report.images;
+  assert.deepEqual(Object.keys(image), ['input', 'output', 'width', 'height', 'tiles', 'seconds', 'device', 'model']);
+  assert.ok((image.seconds as number) > 0);
+  assert.deepEqual({ ...image, seconds: 0 }, { input: photo, output: join(out, 'photo.png'), width: 120, height: 90, tiles: 12, seconds: 0, device: 'cpu', model: 'identity' });
+  assert.deepEqual(report.failed.map(({ input, code }) => [basename(input as string), code]).sort(), [['absent.png', 'IMAGE'], ['broken.jpg', 'IMAGE']]);
+  assert.equal(stderr.trim().split('\n').length, 2);
+  assert.match(stderr, /^unshake: IMAGE: .*absent\.png/);
+  assert.deepEqual(await readdir(out), ['photo.png']);
+});
+
+test('a folder in, a folder out; strength and tta are honoured', async () => {
+  const [box, album, out] = [join(folder, 'box.onnx'), join(folder, 'album'), join(folder, 'album-out')];
+  await writeFile(box, boxModel());
+  assert.equal((await unshake(['deblur', photo, '-o', `${album}/`, '--model', identity])).code, 0);
+  assert.equal((await unshake(['deblur', album, '-o', out, '--model', box, '--strength', '0', '--tta'])).code, 0);
+  assert.equal(largestDifference((await readImage(join(out, 'photo.png'))).image, noisyImage(120, 90)), 0);
+});
+
+test('wrong usage is one line and exit code 2', async () => {
+  const wrong = [
+    ['deblur'], ['deblur', photo, '--strength', 'much'], ['deblur', photo, '--strength', '1.5'], ['deblur', photo, '--tile', '0'], ['deblur', photo, '--tile', '64.5'],
+    ['deblur', photo, '--device', 'tpu'], ['deblur', photo, '--colour'], ['deblur', photo, photo, '-o', join(folder, 'one.png')], ['deblur', photo, '-o', join(folder, 'one.doc')],
+  ];
+  for (const args of wrong) {
+    const { code, stdout, stderr } = await unshake(args);
+    assert.equal(code, 2, args.join(' '));
+    assert.equal(stdout, '');
+    assert.match(stderr, /^unshake: USAGE: [^\n]+\n$/);
+  }
+});
+
+test('an unknown model, a damaged checkpoint and an absent device are one line and exit code 1', async () => {
+  const checkpoint = join(folder, 'step.safetensors');
+  await writeFile(checkpoint, '');
+  const cases: [string[], RegExp][] = [
+    [['--model', 'no-such-model'], /^unshake: MODEL: no model 'no-such-model'.*\n$/],
+    [['--model', checkpoint], /^unshake: (?:CHECKPOINT|MISSING): .*\n$/],
+    [['--model', identity, '--device', 'wasm'], /^unshake: MISSING: device wasm.*--device cpu.*\n$/],
+  ];
+  for (const [args, pattern] of cases) {
+    const { code, stderr } = await unshake(['deblur', photo, ...args, '-o', join(folder, 'never.png')]);
+    assert.equal(code, 1);
+    assert.match(stderr, pattern);
+  }
+  assert.ok(!(await readdir(folder)).includes('never.png'));
+});
+
+test('a network that must see the whole picture says so', async () => {
+  const mean = join(folder, 'mean.onnx');
+  await writeFile(mean, meanModel());
+  const { code, stdout, stderr } = await unshake(['deblur', photo, '--model', mean, '--tile', '32', '-o', join(folder, 'mean.png')]);
+  assert.equal(code, 0);
+  assert.match(stdout, /1 tile,/);
+  assert.match(stderr, /run whole/);
+});
+
+test('Ctrl-C leaves no half file and ends with 1', async () => {
+  const [wide, out] = [join(folder, 'wide.onnx'), join(folder, 'interrupted')];
+  await writeFile(wide, wideModel(64, 3));
+  const large = join(folder, 'large.png');
+  await writeImage(large, noisyImage(1500, 1200));
+  const started = performance.now();
+  const { code, stderr } = await unshake(['deblur', large, '-o', `${out}/`, '--model', wide, '--tile', '64', '--tta'], () => new Promise((resolve) => { setTimeout(resolve, 1500); }));
+  assert.equal(code, 1);
+  assert.match(stderr, /^unshake: ABORTED: /);
+  assert.ok(performance.now() - started < 10_000);
+  assert.deepEqual(await readdir(out).catch(() => []), []);
+});
+
+test('doctor says what is there and how to get what is not, in words and as JSON', async () => {
+  const { code, stdout } = await unshake(['doctor']);
+  assert.equal(code, 0);
+  for (const word of ['Node', 'ONNX Runtime', 'sharp', 'libtorch']) assert.ok(stdout.includes(word), word);
+  const diagnosis = JSON.parse((await unshake(['doctor', '--json'])).stdout) as { onnxruntime: { devices: string[] }; libtorch: { available: boolean }; findings: { ok: boolean; found: string; name: string }[] };
+  assert.ok(diagnosis.onnxruntime.devices.includes('cpu'));
+  assert.equal(typeof diagnosis.libtorch.available, 'boolean');
+  assert.deepEqual(diagnosis.findings.map(({ name }) => name), ['Node', 'ONNX Runtime', 'CUDA for deblurring', 'bf16 on the CPU', 'shipped models', 'libtorch']);
+});

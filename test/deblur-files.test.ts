@@ -1,0 +1,200 @@
+/** Files in, files out: every kind of picture gives a correct picture or a clear error, and no output when it fails. */
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import zlib from 'node:zlib';
+import sharp, { type Sharp } from 'sharp';
+import { deblurFiles, planJobs, type DeblurReport } from '../src/deblur-files.js';
+import { AbortedError, ImageError, UsageError } from '../src/errors.js';
+import { readImage, readRgb, writeImage } from '../src/image/codec-node.js';
+import type { Image } from '../src/image/image.js';
+import { openModel, type Model } from '../src/runtime/session.js';
+import { largestDifference, noisyImage } from './small-images.js';
+import { identityModel } from './small-models.js';
+
+let folder: string, model: Model;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'unshake-'));
+  model = await openModel(identityModel());
+});
+after(async () => {
+  await model.release();
+  await rm(folder, { recursive: true });
+});
+
+async function deblur(inputs: string[], output?: string, notes: string[] = []): Promise<DeblurReport> {
+  const { jobs, failed } = await planJobs(inputs, output);
+  const report = await deblurFiles(model, jobs, { tile: 64, onNote: (_, note) => notes.push(note) });
+  return { images: report.images, failed: [...failed, ...report.failed] };
+}
+
+const rawSharp = ({ data, width, height, channels }: Image): Sharp => sharp(data, { raw: { width, height, channels } });
+
+for (const [extension, bits] of [['png', 8], ['png', 16], ['tiff', 8], ['tiff', 16]] as const) {
+  test(`${extension} with ${bits} bits: gray, gray and alpha, RGB, RGBA pass unchanged through an identity`, async () => {
+    for (const channels of [1, 2, 3, 4] as const) {
+      const image = noisyImage(83, 47, channels, bits), input = join(folder, `in-${bits}-${channels}.${extension}`), output = join(folder, `out.${extension}`);
+      assert.deepEqual(await writeImage(input, image), []);
+      const report = await deblur([input], output);
+      assert.deepEqual(report.failed, []);
+      assert.deepEqual({ ...report.images[0], seconds: 0 }, { input, output, width: 83, height: 47, tiles: 2, seconds: 0, device: model.device, model: 'identity' });
+      assert.equal(largestDifference((await readImage(output)).image, image), 0, `${channels} channels`);
+    }
+  });
+}
+
+test('a CMYK JPEG becomes an sRGB JPEG, with a word', async () => {
+  const input = join(folder, 'cmyk.jpg'), output = join(folder, 'cmyk-out.jpg'), notes: string[] = [];
+  await rawSharp(noisyImage(64, 48)).toColourspace('cmyk').jpeg().toFile(input);
+  assert.equal((await sharp(input).metadata()).space, 'cmyk');
+  assert.deepEqual((await deblur([input], output, notes)).failed, []);
+  const { space, channels } = await sharp(output).metadata();
+  assert.deepEqual({ space, channels }, { space: 'srgb', channels: 3 });
+  assert.ok(largestDifference(await readRgb(output), await readRgb(input)) < 40);
+  assert.ok(notes.some((note) => note.includes('CMYK')));
+});
+
+test('orientation is applied, and the EXIF block is kept with an upright one', async () => {
+  for (const extension of ['jpg', 'png']) {
+    const input = join(folder, 'turned.jpg'), output = join(folder, `upright.${extension}`);
+    await rawSharp(noisyImage(64, 40)).jpeg({ quality: 100 }).withExif({ IFD0: { Make: 'Unshaken', Orientation: '6' } }).withMetadata({ orientation: 6 }).toFile(input);
+    assert.equal((await sharp(input).metadata()).orientation, 6);
+    const report = await deblur([input], output);
+    assert.deepEqual([report.images[0].width, report.images[0].height], [40, 64]);
+    const { width, height, orientation, exif } = await sharp(output).metadata();
+    assert.deepEqual([width, height, orientation], [40, 64, 1]);
+    assert.ok(exif!.includes('Unshaken'));
+    assert.ok(largestDifference(await readRgb(output), await readRgb(input)) < 60);
+  }
+});
+
+test('the EXIF chunk of a PNG has a right checksum', { skip: !('crc32' in zlib) && 'zlib.crc32 came with Node 20.15' }, async () => {
+  const path = join(folder, 'exif.png');
+  await writeImage(path, noisyImage(9, 9), { exif: Buffer.from('MM\0*\0\0\0\b\0\0\0\0\0\0', 'latin1') });
+  const bytes = await readFile(path), at = bytes.indexOf('eXIf');
+  const end = at + 4 + bytes.readUInt32BE(at - 4);
+  assert.equal(bytes.readUInt32BE(end), zlib.crc32(bytes.subarray(at, end)));
+});
+
+test('another colour profile is converted to sRGB, with a word; sRGB itself is left alone', async () => {
+  const image = noisyImage(40, 30), notes: string[] = [];
+  const wide = join(folder, 'wide.png'), plain = join(folder, 'plain.png');
+  await rawSharp(image).withIccProfile('p3').png().toFile(wide);
+  await rawSharp(image).withIccProfile('srgb').png().toFile(plain);
+  await deblur([wide], join(folder, 'wide-out.png'), notes);
+  assert.ok(notes.some((note) => note.includes('profile')));
+  assert.ok(largestDifference((await readImage(join(folder, 'wide-out.png'))).image, image) <= 2);
+  const stored = await sharp(plain, { ignoreIcc: true }).raw().toBuffer();
+  assert.deepEqual(Buffer.from((await readImage(plain)).image.data), stored);
+});
+
+test('what a format can not hold is said: alpha and 16 bits in JPEG', async () => {
+  const input = join(folder, 'deep.png'), notes: string[] = [];
+  await writeImage(input, noisyImage(30, 20, 4, 16));
+  await deblur([input], join(folder, 'shallow.jpg'), notes);
+  assert.equal(notes.length, 2);
+});
+
+test('1×1 pixel', async () => {
+  const input = join(folder, 'dot.png'), output = join(folder, 'dot-out.png');
+  await writeImage(input, noisyImage(1, 1));
+  await deblur([input], output);
+  assert.equal(largestDifference((await readImage(output)).image, noisyImage(1, 1)), 0);
+});
+
+test('damaged, cut short, empty, missing, not a picture, a folder: an error that names the file, and no output', async () => {
+  const good = join(folder, 'good.jpg');
+  await writeImage(good, noisyImage(200, 150));
+  const jpeg = await readFile(good);
+  const png = await rawSharp(noisyImage(200, 150)).png().toBuffer();
+  const flipped = Buffer.from(png);
+  for (let i = png.length >> 1; i < (png.length >> 1) + 40; i++) flipped[i] ^= 0xff;
+  const bad: Record<string, Buffer> = {
+    'short.jpg': jpeg.subarray(0, jpeg.length >> 1), 'short.png': png.subarray(0, png.length >> 1), 'header.jpg': jpeg.subarray(0, 20),
+    'flipped.png': flipped, 'empty.jpg': Buffer.alloc(0), 'text.png': Buffer.from('no picture at all'), 'noise.jpg': Buffer.alloc(5000, 0x5a),
+    'vector.png': Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+  };
+  const out = join(folder, 'bad-out');
+  for (const [name, bytes] of Object.entries(bad)) {
+    const input = join(folder, name);
+    await writeFile(input, bytes);
+    const { images, failed } = await deblur([input], `${out}/`);
+    assert.deepEqual(images, [], name);
+    assert.equal(failed[0].code, 'IMAGE', name);
+    assert.ok(failed[0].message.startsWith(input) && !failed[0].message.includes('\n'), failed[0].message);
+    assert.deepEqual(await readdir(out).catch(() => []), [], name);
+  }
+  const missing = await deblur([join(folder, 'missing.jpg')], `${out}/`);
+  assert.match(missing.failed[0].message, /missing\.jpg: .*no such file/);
+  await assert.rejects(readImage(folder), (error) => error instanceof ImageError && /folder/.test(error.message));
+  await assert.rejects(writeImage(join(folder, 'absent', 'a.png'), noisyImage(4, 4)), ImageError);
+});
+
+test('a failed write leaves nothing of its own and what was there as it was', async () => {
+  const place = join(folder, 'write');
+  await mkdir(join(place, 'folder.png'), { recursive: true });
+  await writeFile(join(place, 'wide.jpg'), 'earlier');
+  await assert.rejects(writeImage(join(place, 'folder.png'), noisyImage(4, 4)), ImageError);
+  await assert.rejects(writeImage(join(place, 'wide.jpg'), noisyImage(70_000, 1)), ImageError); // JPEG ends at 65,535
+  assert.deepEqual((await readdir(place)).sort(), ['folder.png', 'wide.jpg']);
+  assert.equal(await readFile(join(place, 'wide.jpg'), 'utf8'), 'earlier');
+});
+
+test('the content decides, not the extension: a PNG called .jpg is read, and written as what it is called', async () => {
+  const input = join(folder, 'really-png.jpg'), output = join(folder, 'really-png.deblurred.jpg');
+  await writeFile(input, await rawSharp(noisyImage(50, 40)).png().toBuffer());
+  assert.deepEqual((await deblur([input])).failed, []);
+  assert.equal((await sharp(output).metadata()).format, 'jpeg');
+});
+
+test('a folder with a bad file: the rest is done, names are kept, results of earlier runs are passed over', async () => {
+  const source = join(folder, 'album'), out = join(folder, 'album-out');
+  await mkdir(source);
+  for (const name of ['a.png', 'b.jpg', 'd.webp', 'a.deblurred.png']) await writeImage(join(source, name), noisyImage(40, 30));
+  await writeFile(join(source, 'c.png'), 'broken');
+  await writeFile(join(source, 'notes.txt'), 'not a picture');
+  const { images, failed } = await deblur([source], out);
+  assert.deepEqual(images.map(({ output }) => basename(output)), ['a.png', 'b.jpg', 'd.webp']);
+  assert.deepEqual(failed.map(({ input }) => basename(input)), ['c.png']);
+  assert.deepEqual((await readdir(out)).sort(), ['a.png', 'b.jpg', 'd.webp']);
+  await mkdir(join(folder, 'nothing'));
+  assert.match((await deblur([join(folder, 'nothing')])).failed[0].message, /holds no picture/);
+});
+
+test('outputs that make no sense are wrong usage, found before anything is written', async () => {
+  const [a, b] = [join(folder, 'one', 'x.png'), join(folder, 'two', 'x.png')];
+  for (const path of [a, b]) {
+    await mkdir(join(path, '..'));
+    await writeImage(path, noisyImage(10, 10));
+  }
+  const refused: [string[], string][] = [
+    [[a, b], join(folder, 'same')], // both would become same/x.png
+    [[a, b], join(folder, 'result.png')], // two pictures, one file
+    [[a], a], [[a], join(folder, 'one')], // over the input
+    [[a], join(folder, 'result.xyz')],
+  ];
+  for (const [inputs, output] of refused) await assert.rejects(planJobs(inputs, output), UsageError, output);
+  const unknown = join(folder, 'photo.dat');
+  await writeFile(unknown, await readFile(a));
+  assert.match((await planJobs([unknown])).failed[0].message, /name the result with -o/);
+  assert.deepEqual((await planJobs([unknown], join(folder, 'photo.png'))).failed, []);
+  assert.deepEqual((await planJobs([a])).jobs, [{ input: a, output: join(folder, 'one', 'x.deblurred.png') }]);
+});
+
+test('aborting half way leaves neither a file nor half of one, and an existing output as it was', async () => {
+  const source = join(folder, 'abort'), out = join(folder, 'abort-out');
+  await mkdir(source);
+  await mkdir(out);
+  for (const name of ['a.png', 'b.png']) await writeImage(join(source, name), noisyImage(200, 200));
+  await writeFile(join(out, 'b.png'), 'earlier');
+  const { jobs } = await planJobs([source], out);
+  const abort = new AbortController();
+  const work = deblurFiles(model, jobs, { tile: 32, signal: abort.signal, onProgress: ({ done, total, label }) => {
+    if (label!.endsWith('b.png') && done === total >> 1) abort.abort();
+  } });
+  await assert.rejects(work, AbortedError);
+  assert.deepEqual((await readdir(out)).sort(), ['a.png', 'b.png']);
+  assert.equal(await readFile(join(out, 'b.png'), 'utf8'), 'earlier');
+});
