@@ -2,6 +2,13 @@
 import { Command, CommanderError } from 'commander';
 import { UnshakeError, messageOf } from '../src/errors.js';
 import { version } from '../src/version.js';
+import { registerCompare } from './compare.js';
+import { registerData } from './data.js';
+import { registerDeblur } from './deblur.js';
+import { registerDoctor } from './doctor.js';
+import { registerEvaluate } from './evaluate.js';
+import { registerExport } from './export.js';
+import { registerTrain } from './train.js';
 
 function program(): Command {
   const root = new Command('unshake')
@@ -9,8 +16,14 @@ function program(): Command {
     .version(version)
     .option('--verbose', 'print stacks of errors')
     .exitOverride()
-    .showHelpAfterError('(unshake --help lists the commands)')
     .configureOutput({ outputError: () => {} }); // main() prints the one line
+  registerCompare(root);
+  registerData(root);
+  registerDeblur(root);
+  registerDoctor(root);
+  registerEvaluate(root);
+  registerExport(root);
+  registerTrain(root);
   return root;
 }
 
@@ -23,7 +36,7 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0; // --help, --version
-      process.stderr.write(`unshake: USAGE: ${messageOf(error).replace(/^error: /, '')}\n`);
+      process.stderr.write(`unshake: USAGE: ${messageOf(error).replace(/^error: /, '')} (unshake --help lists the commands)\n`);
       return 2;
     }
     const code = error instanceof UnshakeError ? error.code : 'INTERNAL';
