@@ -1,0 +1,95 @@
+/** Model × dataset → metrics of its output and, always, of the blurry input itself: what a model doesn't gain over that row, it doesn't do. */
+import { openMeasurePool } from './compare/pool.js';
+import { openDataset, pairsOf, readPair, type AbOrder, type BlurFolder, type Dataset, type SplitName } from './dataset.js';
+import { deblurImage } from './deblur.js';
+import { DataError, throwIfAborted } from './errors.js';
+import { openEngine, type Engine } from './evaluate/engines.js';
+import { centreCrop, type RgbImage } from './image/image.js';
+import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
+import type { LongWork } from './progress.js';
+
+export { engines, type Engine } from './evaluate/engines.js';
+
+export interface EvaluateOptions extends LongWork {
+  /** Which split; a dataset without splits is taken whole. Default `test`. */
+  split?: SplitName;
+  /** Default `clean`. */
+  protocol?: Protocol;
+  /** Default: all six. */
+  metrics?: readonly MetricName[];
+  /** Cut this centred square out of both pictures **before** deblurring: the report's geometry. Default: the whole picture. */
+  crop?: number;
+  /** Default: `onnx` for ONNX files, `libtorch` for checkpoints. */
+  engine?: Engine;
+  ab?: AbOrder;
+  blurFolder?: BlurFolder;
+}
+
+export const evaluateDefaults = { split: 'test', ...measureDefaults } as const satisfies EvaluateOptions;
+
+/** `secondsPerImage`: mean wall time of deblurring one decoded picture, nothing else running. The blurry input has none. */
+export interface EvaluationRow extends Summary { name: string; secondsPerImage?: number }
+
+export interface Evaluation {
+  data: string;
+  kind: Dataset['kind'];
+  split: SplitName;
+  /** Which blur of a GOPRO_Large tree; null for other datasets. */
+  blurFolder: BlurFolder | null;
+  protocol: Protocol;
+  crop: number | null;
+  engine: Engine;
+  device: string;
+  pairs: number;
+  /** First the blurry input, then the model. */
+  rows: EvaluationRow[];
+  conventions: { protocol: string } & Partial<Record<MetricName, string>>;
+}
+
+/**
+ * Deblurs every pair's blurry picture as `deblur` does, rounds to 8 bits, and measures. Throws DataError for the dataset,
+ * ModelError, CheckpointError or MissingError for the model, MetricError naming the pair; AbortedError.
+ */
+export async function evaluate(modelName: string, data: string, options: EvaluateOptions = {}): Promise<Evaluation> {
+  const { split, protocol, metrics } = { ...evaluateDefaults, ...options };
+  const { crop, onProgress, signal, ab, blurFolder } = options;
+  const dataset = await openDataset(data, { ab, blurFolder });
+  const pairs = pairsOf(dataset, split);
+  if (pairs.length === 0) throw new DataError(`${data}: expected pairs in split ${split}, found none`);
+  const { model, engine } = await openEngine(modelName, options.engine);
+  const pool = openMeasurePool(2, { metrics, protocol });
+  const input: Scores[] = [], output: Scores[] = [];
+  let seconds = 0;
+  try {
+    for (const [done, pair] of pairs.entries()) {
+      throwIfAborted(signal);
+      onProgress?.({ done, total: pairs.length, label: pair.name });
+      const { blur, sharp } = cropPair(pair.name, await readPair(pair), crop);
+      const start = performance.now();
+      const { image } = await deblurImage(model, blur, { signal });
+      seconds += (performance.now() - start) / 1000;
+      const scores = await Promise.all([blur, image as RgbImage].map((test) => pool.measure({ name: pair.name, images: { test, reference: sharp } })));
+      input.push(scores[0].scores);
+      output.push(scores[1].scores);
+    }
+    onProgress?.({ done: pairs.length, total: pairs.length });
+  } finally {
+    await Promise.all([pool.close(), model.release()]);
+  }
+  return {
+    data, kind: dataset.kind, split: dataset.splits.all ? 'all' : split, blurFolder: dataset.blurFolder ?? null,
+    protocol, crop: crop ?? null, engine, device: model.device, pairs: pairs.length,
+    rows: [
+      { name: 'blurry input', ...summarise(input) },
+      { name: model.name, ...summarise(output), secondsPerImage: seconds / pairs.length },
+    ],
+    conventions: { protocol: protocolText[protocol], ...Object.fromEntries(metrics.map((metric) => [metric, conventions[metric]])) },
+  };
+}
+
+function cropPair(name: string, pair: { blur: RgbImage; sharp: RgbImage }, crop: number | undefined): { blur: RgbImage; sharp: RgbImage } {
+  if (crop === undefined) return pair;
+  const { width, height } = pair.sharp;
+  if (crop > Math.min(width, height)) throw new DataError(`${name}: a ${crop}×${crop} crop does not fit into ${width}×${height}`);
+  return { blur: centreCrop(pair.blur, crop, crop), sharp: centreCrop(pair.sharp, crop, crop) };
+}
