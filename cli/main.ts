@@ -36,6 +36,7 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0; // --help, --version
+      if (error.code === 'commander.help') return 2; // a group without its subcommand: commander has printed the help
       process.stderr.write(`unshake: USAGE: ${messageOf(error).replace(/^error: /, '')} (unshake --help lists the commands)\n`);
       return 2;
     }

@@ -6,7 +6,7 @@ import { noGrad, scope, status, tensor, trace, type Trace } from '@unshake/libto
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { InferenceSession } from 'onnxruntime-node';
 import { loadGenerator } from './checkpoint.js';
 import { messageOf, MissingError, ModelError, throwIfAborted } from './errors.js';
 import { findModel } from './model-path.js';
@@ -15,6 +15,7 @@ import { buildOnnx } from './onnx/build.js';
 import { lowerTrace, type LoweredModel } from './onnx/lower.js';
 import type { LongWork } from './progress.js';
 import { randomAt } from './random.js';
+import { loadRuntime } from './runtime/session.js';
 
 export interface ExportOptions extends LongWork {
   /** Keep parameters in half precision: half the file, arithmetic still in float32. */
@@ -158,14 +159,17 @@ function randomImage(shape: number[]): Float32Array {
 
 async function open(bytes: Uint8Array, name: string): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(bytes, { executionProviders: ['cpu'], logSeverityLevel: 4 });
+    const runtime = await loadRuntime();
+    return await runtime.InferenceSession.create(bytes, { executionProviders: ['cpu'], logSeverityLevel: 4 });
   } catch (error) {
+    if (error instanceof MissingError) throw error;
     throw new ModelError(`${name}: ONNX Runtime refuses the exported graph (${messageOf(error)})`, { cause: error });
   }
 }
 
 async function runSession(session: InferenceSession, image: Float32Array, shape: number[]): Promise<Float32Array> {
-  const { output } = await session.run({ input: new OrtTensor('float32', image, shape) }).catch((error: unknown) => {
+  const { Tensor } = await loadRuntime();
+  const { output } = await session.run({ input: new Tensor('float32', image, shape) }).catch((error: unknown) => {
     throw new ModelError(`ONNX Runtime fails at ${shape.join('×')}: ${messageOf(error)}`, { cause: error });
   });
   if (output.dims.join() !== shape.join()) throw new ModelError(`expected an image of the input's size ${shape.join('×')}, received ${output.dims.join('×')}: not a deblurring network`);
