@@ -30,6 +30,7 @@ function program(): Command {
 /** Runs one command. Returns the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function main(args: string[]): Promise<number> {
   const verbose = args.includes('--verbose');
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code === 'EPIPE') process.exit(0); throw error; }); // unshake … | head
   try {
     await program().parseAsync(args.filter((arg) => arg !== '--verbose'), { from: 'user' });
     return process.exitCode === undefined ? 0 : Number(process.exitCode);

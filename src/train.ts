@@ -11,7 +11,7 @@ import { writeImage } from './image/codec-node.js';
 import { makePlayers, releasePlayers, trainStep, type Losses, type Players } from './players.js';
 import type { LongWork } from './progress.js';
 import { createRun, reopenRun, type RunFolder } from './run-folder.js';
-import { makeValidator } from './validate.js';
+import { makeValidator, type Validator } from './validate.js';
 
 export interface TrainOptions extends LongWork {
   device?: Device | 'auto';
@@ -94,11 +94,12 @@ export async function train(config: Config, out: string, options: TrainOptions =
   const { device: wanted = 'auto', resume: resuming = false, initFrom, minutes, onNotice = () => {}, onProgress, signal } = options;
   const device = prepareLibtorch(config, wanted);
   const loader = await openData(config);
-  manualSeed(config.seed);
-  const players = makePlayers(config, device);
-  const validator = loader.validation.length > 0 ? makeValidator(players, loader.validation) : null;
+  let players: Players | null = null, validator: Validator | null = null;
   try {
+    manualSeed(config.seed);
+    players = makePlayers(config, device);
     if (initFrom && !resuming) initialise(players, initFrom);
+    if (loader.validation.length > 0) validator = makeValidator(players, loader.validation);
     manualSeed(config.seed); // the validator's weights were drawn too: dropout must not depend on it
     onNotice(`${config.name}: ${players.generator.parameterCount.toLocaleString('en')} parameters on ${device} in ${players.precision}; ${describeSources(loader.sources)}`);
     if (!validator) onNotice('no pairs are held out (one scene only): best is the newest checkpoint');
@@ -107,14 +108,14 @@ export async function train(config: Config, out: string, options: TrainOptions =
     return { ...result, device, precision: players.precision };
   } finally {
     validator?.release();
-    releasePlayers(players);
+    if (players) releasePlayers(players);
     await loader.close();
   }
 }
 
 type Start = ReturnType<typeof resume>;
 
-async function loop(players: Players, loader: Loader, validator: ReturnType<typeof makeValidator> | null, start: Start, { minutes, onProgress, signal }: TrainOptions): Promise<{ step: number; seconds: number; best: Best | null }> {
+async function loop(players: Players, loader: Loader, validator: Validator | null, start: Start, { minutes, onProgress, signal }: TrainOptions): Promise<{ step: number; seconds: number; best: Best | null }> {
   const { config } = players;
   const { run } = start;
   let { step, best } = start;

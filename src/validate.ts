@@ -43,8 +43,10 @@ function stack(rows: readonly RgbImage[]): RgbImage {
   return { width, height, channels: 3, data };
 }
 
+export interface Validator { validate(): Promise<Validation>; release(): void }
+
 /** A second generator that holds the averaged weights while validating, so that training goes on undisturbed. */
-export function makeValidator(players: Players, pairs: readonly Pair[]): { validate(): Promise<Validation>; release(): void } {
+export function makeValidator(players: Players, pairs: readonly Pair[]): Validator {
   const { config, device, ema } = players;
   const generator = makeGenerator(config.generator);
   generator.moveTo(device);

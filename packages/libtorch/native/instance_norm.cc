@@ -17,57 +17,67 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// bfloat16 to float and back by integer arithmetic, which the compiler vectorises (c10's own conversions branch).
-inline float widen(uint16_t bits) { uint32_t wide = static_cast<uint32_t>(bits) << 16; float value; std::memcpy(&value, &wide, 4); return value; }
-inline float widen(float value) { return value; }
-inline double widen(double value) { return value; }
-inline void store(uint16_t* to, float value) {
-  uint32_t wide;
-  std::memcpy(&wide, &value, 4);
-  const uint32_t rounded = (wide + 0x7fff + ((wide >> 16) & 1)) >> 16;
-  *to = static_cast<uint16_t>((wide & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);  // NaN stays NaN
-}
-inline void store(float* to, float value) { *to = value; }
-inline void store(double* to, double value) { *to = value; }
+// GCC turns no comparison of floats into a select as long as it might trap; and a branch on values of which half are below zero
+// costs twenty times the arithmetic.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("no-trapping-math")
+#endif
+// Not inlined into each instruction set's clone, these would keep its loops from vectorising.
+#define INLINED __attribute__((always_inline)) inline
 
-// Per channel: Σ(x − shift) and Σ(x − shift)², shifted by the image's first pixel so that a large mean cancels nothing.
-#define STATISTICS(T, A)                                                                                             \
-  FOR_EACH_ISA void statistics(const T* x, const A* shift, int64_t pixels, int64_t channels, A* sum, A* squares) {   \
-    for (int64_t p = 0; p < pixels; p++, x += channels) {                                                            \
+// bfloat16 to float and back by integer arithmetic, which the compiler vectorises (c10's own conversions branch).
+INLINED float widen(uint16_t bits) { union { uint32_t bits; float value; } wide{static_cast<uint32_t>(bits) << 16}; return wide.value; }
+INLINED float widen(float value) { return value; }
+INLINED double widen(double value) { return value; }
+template <class T> INLINED T narrow(std::conditional_t<std::is_same_v<T, double>, double, float> value) { return value; }
+template <> INLINED uint16_t narrow<uint16_t>(float value) {
+  union { float value; uint32_t bits; } wide{value};
+  const uint32_t rounded = (wide.bits + 0x7fff + ((wide.bits >> 16) & 1)) >> 16;
+  return static_cast<uint16_t>((wide.bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);  // NaN stays NaN
+}
+
+// Per channel: Σ(x − shift) and Σ(x − shift)², shifted by about the mean so that a large one cancels nothing.
+#define STATISTICS(T, A) \
+  FOR_EACH_ISA void statistics(const T* __restrict x, const A* __restrict shift, int64_t pixels, int64_t channels, A* __restrict sum, A* __restrict squares) { \
+    for (int64_t p = 0; p < pixels; p++, x += channels) { \
       for (int64_t c = 0; c < channels; c++) { const A d = widen(x[c]) - shift[c]; sum[c] += d; squares[c] += d * d; } \
-    }                                                                                                                \
+    } \
   }
 // y = leaky((x − mean) · rstd)
-#define NORMALISE(T, A)                                                                                                      \
-  FOR_EACH_ISA void normalise(const T* x, const A* mean, const A* rstd, A slope, int64_t pixels, int64_t channels, T* y) {   \
-    for (int64_t p = 0; p < pixels; p++, x += channels, y += channels) {                                                     \
-      for (int64_t c = 0; c < channels; c++) { const A n = (widen(x[c]) - mean[c]) * rstd[c]; store(y + c, n > 0 ? n : n * slope); } \
-    }                                                                                                                        \
+#define NORMALISE(T, A) \
+  FOR_EACH_ISA void normalise(const T* __restrict x, const A* __restrict mean, const A* __restrict rstd, A slope, int64_t pixels, int64_t channels, T* __restrict y) { \
+    for (int64_t p = 0; p < pixels; p++, x += channels, y += channels) { \
+      for (int64_t c = 0; c < channels; c++) { const A n = (widen(x[c]) - mean[c]) * rstd[c]; y[c] = narrow<T>(n * (n > 0 ? A(1) : slope)); } \
+    } \
   }
 // With n = (x − mean) · rstd and h = g · leaky'(n): Σh and Σh·n.
-#define GRADIENT_SUMS(T, A)                                                                                                   \
-  FOR_EACH_ISA void gradient_sums(const T* x, const T* g, const A* mean, const A* rstd, A slope, int64_t pixels, int64_t channels, A* sum, A* dot) { \
-    for (int64_t p = 0; p < pixels; p++, x += channels, g += channels) {                                                      \
-      for (int64_t c = 0; c < channels; c++) {                                                                                \
-        const A n = (widen(x[c]) - mean[c]) * rstd[c], h = widen(g[c]) * (n > 0 ? A(1) : slope);                              \
-        sum[c] += h; dot[c] += h * n;                                                                                         \
-      }                                                                                                                       \
-    }                                                                                                                         \
+#define GRADIENT_SUMS(T, A) \
+  FOR_EACH_ISA void gradient_sums(const T* __restrict x, const T* __restrict g, const A* __restrict mean, const A* __restrict rstd, A slope, int64_t pixels, int64_t channels, A* __restrict sum, A* __restrict dot) { \
+    for (int64_t p = 0; p < pixels; p++, x += channels, g += channels) { \
+      for (int64_t c = 0; c < channels; c++) { \
+        const A n = (widen(x[c]) - mean[c]) * rstd[c], h = widen(g[c]) * (n > 0 ? A(1) : slope); \
+        sum[c] += h; dot[c] += h * n; \
+      } \
+    } \
   }
 // dx = rstd · (h − mean(h) − n · mean(h·n))
-#define GRADIENT(T, A)                                                                                                        \
-  FOR_EACH_ISA void gradient(const T* x, const T* g, const A* mean, const A* rstd, A slope, const A* sum, const A* dot, int64_t pixels, int64_t channels, T* dx) { \
-    for (int64_t p = 0; p < pixels; p++, x += channels, g += channels, dx += channels) {                                      \
-      for (int64_t c = 0; c < channels; c++) {                                                                                \
-        const A n = (widen(x[c]) - mean[c]) * rstd[c], h = widen(g[c]) * (n > 0 ? A(1) : slope);                              \
-        store(dx + c, rstd[c] * (h - sum[c] - n * dot[c]));                                                                   \
-      }                                                                                                                       \
-    }                                                                                                                         \
+#define GRADIENT(T, A) \
+  FOR_EACH_ISA void gradient(const T* __restrict x, const T* __restrict g, const A* __restrict mean, const A* __restrict rstd, A slope, const A* __restrict sum, const A* __restrict dot, int64_t pixels, int64_t channels, T* __restrict dx) { \
+    for (int64_t p = 0; p < pixels; p++, x += channels, g += channels, dx += channels) { \
+      for (int64_t c = 0; c < channels; c++) { \
+        const A n = (widen(x[c]) - mean[c]) * rstd[c], h = widen(g[c]) * (n > 0 ? A(1) : slope); \
+        dx[c] = narrow<T>(rstd[c] * (h - sum[c] - n * dot[c])); \
+      } \
+    } \
   }
 STATISTICS(uint16_t, float) STATISTICS(float, float) STATISTICS(double, double)
 NORMALISE(uint16_t, float) NORMALISE(float, float) NORMALISE(double, double)
 GRADIENT_SUMS(uint16_t, float) GRADIENT_SUMS(float, float) GRADIENT_SUMS(double, double)
 GRADIENT(uint16_t, float) GRADIENT(float, float) GRADIENT(double, double)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
 
 constexpr int64_t kBlock = 256;  // pixels a partial sum: short enough for float, long enough to amortise the merge in double
 
@@ -95,7 +105,12 @@ template <class T, class A> void image_statistics(const T* x, int64_t images, in
   std::vector<double> sum(channels), squares(channels);
   for (int64_t n = 0; n < images; n++) {
     const T* image = x + n * pixels * channels;
-    for (int64_t c = 0; c < channels; c++) shift[c] = widen(image[c]);
+    const int64_t first = std::min<int64_t>(pixels, 16);
+    for (int64_t c = 0; c < channels; c++) {
+      double total = 0;
+      for (int64_t p = 0; p < first; p++) total += widen(image[p * channels + c]);
+      shift[c] = static_cast<A>(total / first);
+    }
     reduce_blocks<A>(pixels, channels, [&](int64_t p, int64_t count, A* s, A* q) { statistics(image + p * channels, shift.data(), count, channels, s, q); },
                      sum.data(), squares.data());
     for (int64_t c = 0; c < channels; c++) {

@@ -2,11 +2,79 @@
 #include "autocast.h"
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace layers {
 
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+using Ints = std::vector<int64_t>;
+
+// Transposed convolution as what it is, the input's gradient of a convolution, which oneDNN does fast in any layout and
+// precision. ATen 1.13's own goes through NCHW copies in float32, and in bfloat16 on CPU runs a plain convolution instead: an
+// error, or with as many channels out as in a wrong result.
+struct TransposedConvolution : torch::autograd::Function<TransposedConvolution> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const Ints& size, const Ints& stride,
+                            const Ints& padding, const Ints& dilation, int64_t groups) {
+    context->save_for_backward({input, weight});
+    context->saved_data["stride"] = stride;
+    context->saved_data["padding"] = padding;
+    context->saved_data["dilation"] = dilation;
+    context->saved_data["groups"] = groups;
+    const at::Tensor shape = at::empty(size, input.options().memory_format(input.suggest_memory_format()));
+    return std::get<0>(at::convolution_backward(input, shape, weight, at::OptionalIntArrayRef(), stride, padding, dilation, false, {0, 0}, groups, {true, false, false}));
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto &input = saved[0], &weight = saved[1];
+    const Ints stride = context->saved_data["stride"].toIntVector(), padding = context->saved_data["padding"].toIntVector(),
+               dilation = context->saved_data["dilation"].toIntVector();
+    const int64_t groups = context->saved_data["groups"].toInt();
+    const at::Tensor g = gradients[0].to(input.scalar_type()).contiguous(input.suggest_memory_format());
+    at::Tensor to_input, to_weight;
+    if (context->needs_input_grad(0)) to_input = at::conv2d(g, weight, {}, stride, padding, dilation, groups);
+    if (context->needs_input_grad(1)) {
+      to_weight = std::get<1>(at::convolution_backward(input, g, weight, at::OptionalIntArrayRef(), stride, padding, dilation, false, {0, 0}, groups, {false, true, false}));
+    }
+    return {to_input, to_weight, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct GradientLayout : torch::autograd::Function<GradientLayout> {
+  static at::Tensor forward(AutogradContext*, const at::Tensor& input) { return input; }
+  static variable_list backward(AutogradContext*, variable_list gradients) { return {gradients[0].contiguous(at::MemoryFormat::ChannelsLast)}; }
+};
+
+at::Tensor conv_transpose2d_on_cpu(const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& bias, at::IntArrayRef stride,
+                                   at::IntArrayRef padding, at::IntArrayRef output_padding, int64_t groups, at::IntArrayRef dilation) {
+  TORCH_CHECK(input.scalar_type() == weight.scalar_type(), "input is ", input.scalar_type(), ", weight ", weight.scalar_type());
+  TORCH_CHECK(input.dim() == 4 && weight.dim() == 4, "expected input N, C, H, W and weight C, O/groups, kH, kW");
+  TORCH_CHECK(input.size(1) == weight.size(0) && groups > 0 && input.size(1) % groups == 0, "weight of ", weight.size(0), " channels in ", groups,
+              " groups does not fit an input of ", input.size(1));
+  TORCH_CHECK(stride.size() == 2 && padding.size() == 2 && output_padding.size() == 2 && dilation.size() == 2, "stride, padding, outputPadding and dilation need two numbers each");
+  TORCH_CHECK(!bias || bias->numel() == weight.size(1) * groups, "expected a bias of ", weight.size(1) * groups, " elements");
+  Ints size = {input.size(0), weight.size(1) * groups};
+  for (int i = 0; i < 2; i++) {
+    TORCH_CHECK(stride[i] > 0 && dilation[i] > 0 && padding[i] >= 0 && output_padding[i] >= 0 && output_padding[i] < stride[i], "output padding must be smaller than stride");
+    size.push_back((input.size(2 + i) - 1) * stride[i] - 2 * padding[i] + dilation[i] * (weight.size(2 + i) - 1) + output_padding[i] + 1);
+    TORCH_CHECK(size.back() > 0, "the output would be ", size.back(), " pixels wide or high");
+  }
+  const at::Tensor output = TransposedConvolution::apply(input, weight, size, stride.vec(), padding.vec(), dilation.vec(), groups);
+  return keep_layout(bias ? output + bias->reshape({1, -1, 1, 1}) : output, input);
+}
+
+}  // namespace
+
 at::Tensor keep_layout(const at::Tensor& output, const at::Tensor& like) {
   return like.dim() == 4 && output.dim() == 4 ? output.contiguous(like.suggest_memory_format()) : output;
+}
+
+at::Tensor keep_gradient_layout(const at::Tensor& input) {
+  const bool channels_last = input.dim() == 4 && input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+  return channels_last && input.requires_grad() ? GradientLayout::apply(input) : input;
 }
 
 at::Tensor prelu(const at::Tensor& input, const at::Tensor& weight) {
@@ -21,16 +89,15 @@ at::Tensor prelu(const at::Tensor& input, const at::Tensor& weight) {
 at::Tensor conv_transpose2d(const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& bias, at::IntArrayRef stride,
                             at::IntArrayRef padding, at::IntArrayRef output_padding, int64_t groups, at::IntArrayRef dilation) {
   const AutocastState autocast = autocast_state(c10::kCPU);
-  if (!(input.device().is_cpu() && autocast.enabled)) {
-    return at::conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation);
-  }
+  if (!input.device().is_cpu()) return at::conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation);
+  if (!autocast.enabled) return conv_transpose2d_on_cpu(input, weight, bias, stride, padding, output_padding, groups, dilation);
   // CPU autocast lists transposed convolution among the float32 ops; cast by hand and step around it.
   const at::Tensor x = at::autocast::cached_cast(autocast.dtype, input, c10::DeviceType::CPU);
   const at::Tensor w = at::autocast::cached_cast(autocast.dtype, weight, c10::DeviceType::CPU);
   Optional<at::Tensor> b;
   if (bias) b = at::autocast::cached_cast(autocast.dtype, *bias, c10::DeviceType::CPU);
   c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
-  return at::conv_transpose2d(x, w, b, stride, padding, output_padding, groups, dilation);
+  return conv_transpose2d_on_cpu(x, w, b, stride, padding, output_padding, groups, dilation);
 }
 
 at::Tensor layer_norm2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, double eps) {

@@ -15,10 +15,14 @@ at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear);
 // `output` in the memory layout of `like`.
 at::Tensor keep_layout(const at::Tensor& output, const at::Tensor& like);
 
+// `input` itself; its gradient comes back in its layout.
+at::Tensor keep_gradient_layout(const at::Tensor& input);
+
 // ATen's reflection and replication padding know neither bfloat16 on CPU nor channels-last.
 template <class Pad> at::Tensor pad_by(Pad pad, const at::Tensor& input, const std::vector<int64_t>& padding) {
   const bool narrow = input.device().is_cpu() && (input.scalar_type() == at::kBFloat16 || input.scalar_type() == at::kHalf);
-  const at::Tensor padded = pad(narrow ? input.to(at::kFloat) : input, padding);
+  const at::Tensor kept = keep_gradient_layout(input);
+  const at::Tensor padded = pad(narrow ? kept.to(at::kFloat) : kept, padding);
   return keep_layout(narrow ? padded.to(input.scalar_type()) : padded, input);
 }
 

@@ -1,13 +1,11 @@
-// The machine: threads, random numbers, devices, versions, the C library's allocator.
+// The machine: threads, random numbers, devices, versions, memory.
+#include "allocator.h"
 #include "args.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <torch/cuda.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <mutex>
 
@@ -70,18 +68,8 @@ Napi::Value version(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// glibc gives large blocks back to the kernel on every free; the page faults of taking them again cost up to half the time
-// of elementwise work. Once for the process, when training starts.
-Napi::Value keep_freed_memory(const Napi::CallbackInfo& info) {
-#ifdef __GLIBC__
-  static std::once_flag once;
-  std::call_once(once, [] {
-    mallopt(M_MMAP_MAX, 0);
-    mallopt(M_TRIM_THRESHOLD, -1);
-    mallopt(M_ARENA_MAX, 1);  // other arenas can't hold large blocks, and fall back to mmap
-    mallopt(M_TOP_PAD, 64 << 20);
-  });
-#endif
+Napi::Value keep_freed(const Napi::CallbackInfo& info) {
+  keep_freed_memory();
   return info.Env().Undefined();
 }
 
@@ -90,7 +78,7 @@ Napi::Value keep_freed_memory(const Napi::CallbackInfo& info) {
 void register_runtime(Napi::Env env, Napi::Object exports) {
   const struct { const char* name; Napi::Value (*call)(const Napi::CallbackInfo&); } entries[] = {
       {"manualSeed", manual_seed}, {"rngState", rng_state}, {"setRngState", set_rng_state}, {"numThreads", num_threads},
-      {"setNumThreads", set_num_threads}, {"setFlags", set_flags}, {"version", version}, {"keepFreedMemory", keep_freed_memory},
+      {"setNumThreads", set_num_threads}, {"setFlags", set_flags}, {"version", version}, {"keepFreedMemory", keep_freed},
   };
   for (const auto& entry : entries) exports.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

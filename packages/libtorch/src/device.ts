@@ -37,5 +37,5 @@ export function setCudaFlags({ tf32 = true, cudnnBenchmark = false }: { tf32?: b
 /** libtorch's version, the instruction set its kernels use, and the number of CUDA devices. */
 export function version(): { libtorch: string; capability: string; cudaDevices: number } { return native().version(); }
 
-/** From now on this process keeps freed memory for its next step instead of handing it back to the kernel (glibc only). */
+/** From now on this process keeps freed memory for its next step instead of handing it back to the kernel (Linux only; large blocks). */
 export function keepFreedMemory(): void { native().keepFreedMemory(); }

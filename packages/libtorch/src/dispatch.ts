@@ -17,7 +17,14 @@ export class TorchError extends Error {
 const isTensors = (arg: OpArg): arg is readonly Tensor[] => Array.isArray(arg) && arg[0] instanceof Tensor;
 
 function describe(arg: OpArg): string {
-  if (arg instanceof Tensor) return arg.released ? 'released' : `[${arg.shape.join(',')}] ${arg.device} ${arg.dtype}`;
+  if (arg instanceof Tensor) {
+    if (arg.released) return 'released';
+    try {
+      return `[${arg.shape.join(',')}] ${arg.device} ${arg.dtype}`;
+    } catch { // a handle that is not ours: the error being explained says so
+      return 'not a tensor';
+    }
+  }
   if (isTensors(arg)) return `(${arg.map(describe).join('; ')})`;
   return Array.isArray(arg) ? `[${arg.join(',')}]` : typeof arg === 'string' ? `'${arg}'` : String(arg);
 }
@@ -29,8 +36,8 @@ export function explained<T>(op: string, names: readonly string[], args: readonl
   } catch (error) {
     if (error instanceof LibtorchMissingError) throw error;
     if (error instanceof TensorReleasedError) throw new TensorReleasedError(`${op}: ${error.message}`);
-    const message = (error as Error).message.trim().split('\n')[0];
-    const advice = /not enough memory|out of memory/i.test(message) ? ` — ${native().memory().bytes / 2 ** 20 | 0} MiB live; try a smaller crop or batch` : '';
+    const message = (error as Error).message.trim().split('\n')[0].replace(/^\[enforce fail at .*?\. /, '');
+    const advice = /(not enough|out of|can't allocate|cannot allocate) memory/i.test(message) ? ` — ${native().memory().bytes / 2 ** 20 | 0} MiB live; try a smaller crop or batch` : '';
     throw new TorchError(op, `${op}: ${message}${advice} — ${names.map((name, i) => `${name} ${describe(args[i])}`).join(', ')}`, { cause: error });
   }
 }

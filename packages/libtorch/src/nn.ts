@@ -4,14 +4,14 @@
  */
 import { batchNorm, channelsLast, conv2d, convTranspose2d, copy_, dropout, instanceNorm, layerNorm2d, linear, prelu, to, toDtype, uniform_, zeros, full } from './generated.js';
 import { noGrad } from './autograd.js';
-import { outsideScopes, scope } from './scope.js';
+import { outsideScopes } from './scope.js';
 import { Tensor, type Device, type DType } from './tensor.js';
 
 /** A tensor that is trained. Lives outside of scopes; what `make` needs on the way doesn't. */
 export function parameter(make: () => Tensor): Tensor { return buffer(make).setRequiresGrad(true); }
 
 /** A tensor that is saved but not trained. Lives outside of scopes. */
-export function buffer(make: () => Tensor): Tensor { return outsideScopes(() => scope(() => noGrad(make))); }
+export function buffer(make: () => Tensor): Tensor { return outsideScopes(() => noGrad(make)); }
 
 /** Names and keeps what its fields hold. Subclasses add a `forward`. */
 export abstract class Module {
@@ -45,7 +45,7 @@ export abstract class Module {
   loadStateDict(state: Map<string, Tensor>): this {
     const own = this.stateDict();
     const missing = [...own.keys()].filter((name) => !state.has(name));
-    const unknown = [...state.keys()].filter((name) => !own.has(name));
+    const unknown = [...state.keys()].filter((name) => !own.has(name) && !name.endsWith('.num_batches_tracked')); // PyTorch's batch norms carry one; see BatchNorm2d
     const shapes = [...own].filter(([name, tensor]) => state.has(name) && state.get(name)!.shape.join() !== tensor.shape.join())
       .map(([name, tensor]) => `${name} [${state.get(name)!.shape.join(',')}] where [${tensor.shape.join(',')}] is expected`);
     if (missing.length + unknown.length + shapes.length > 0) {
