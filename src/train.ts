@@ -149,13 +149,13 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     checkFinite(losses, step, batch.names, run);
     const last = step === config.steps || timeIsUp();
     const now = seconds();
+    const stepsPerSecond = (step - logged.step) / (now - logged.seconds);
     const validation = last || step % config.validateEvery === 0 ? await validate() : null;
     if (last || validation || step % config.logEvery === 0) {
-      const imagesPerSecond = ((step - logged.step) * config.batchSize) / (now - logged.seconds);
-      run.log({ step, seconds: round(now), imagesPerSecond: round(imagesPerSecond), ...losses, ...validation });
+      run.log({ step, seconds: round(now), imagesPerSecond: round(stepsPerSecond * config.batchSize), ...losses, ...validation });
       logged = { step, seconds: seconds() }; // validating is not counted as training speed
     }
-    onProgress?.({ done: step, total: config.steps, label: Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`).join(' · ') });
+    onProgress?.({ done: step, total: config.steps, label: [`${stepsPerSecond.toFixed(2)} steps/s`, ...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(' · ') });
     if (step % config.checkpointEvery === 0) checkpoint();
     await nextTick(); // lets finalizers, Ctrl-C and the loader's threads have their turn
   }
