@@ -15,10 +15,21 @@ interface Waiting { resolve: (crop: Crop) => void; reject: (error: Error) => voi
 
 /** `cacheBytes` is the cap of decoded pictures, all threads together. */
 export function openPool(workers: number, options: CropOptions, cacheBytes: number): CropPool {
-  const threads = Array.from({ length: workers }, () => openThread({ options, cacheBytes: Math.floor(cacheBytes / workers) }));
+  // Each starts with its first task: a process that ends while an idle thread is still loading its codec may hang.
+  const threads = new Map<number, CropPool>();
+  let closed = false;
   return {
-    draw: (task) => threads[hashText(task.pair.sharp.file) % workers].draw(task),
-    close: async () => { await Promise.all(threads.map((thread) => thread.close())); },
+    draw(task) {
+      if (closed) return Promise.reject(new DataError('the data loader was closed'));
+      const which = hashText(task.pair.sharp.file) % workers;
+      const thread = threads.get(which) ?? openThread({ options, cacheBytes: Math.floor(cacheBytes / workers) });
+      threads.set(which, thread);
+      return thread.draw(task);
+    },
+    async close() {
+      closed = true;
+      await Promise.all([...threads.values()].map((thread) => thread.close()));
+    },
   };
 }
 
