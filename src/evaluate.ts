@@ -3,12 +3,12 @@ import { openMeasurePool } from './compare/pool.js';
 import { openDataset, pairsOf, readPair, type AbOrder, type BlurFolder, type Dataset, type SplitName } from './dataset.js';
 import { deblurImage } from './deblur.js';
 import { DataError, throwIfAborted } from './errors.js';
-import { openEngine, type Engine } from './evaluate/engines.js';
+import { openEngine, type Engine } from './engines.js';
 import { centreCrop, type RgbImage } from './image/image.js';
 import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
 import type { LongWork } from './progress.js';
 
-export { engines, type Engine } from './evaluate/engines.js';
+export { engines, type Engine } from './engines.js';
 
 export interface EvaluateOptions extends LongWork {
   /** Which split; a dataset without splits is taken whole. Default `test`. */

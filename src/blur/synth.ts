@@ -153,7 +153,7 @@ async function writeManifest(out: string, manifest: Manifest): Promise<void> {
 async function runJobs(jobs: readonly Job[], total: number, threads: number, { onProgress, signal }: LongWork): Promise<void> {
   let next = 0, done = total - jobs.length, failed = false;
   const queue = async (): Promise<void> => {
-    const worker = new Worker(new URL('./synth-worker.js', import.meta.url));
+    const worker = new Worker(new URL('./synth-worker.js', import.meta.url), { name: 'unshake synth', execArgv: [] });
     try {
       while (next < jobs.length && !failed) {
         throwIfAborted(signal);

@@ -1,11 +1,9 @@
 /** The two engines that evaluation can run a network with, behind the same interface as deblurring: what is measured is what `deblur` does. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { messageOf, MissingError, ModelError } from '../errors.js';
-import { findModel } from '../model-path.js';
-import type { Model } from '../runtime/model.js';
-import { openModel } from '../runtime/session.js';
+import { messageOf, MissingError, ModelError } from './errors.js';
+import { findModel } from './model-path.js';
+import { openNamedModel } from './open-model.js';
+import type { Model } from './runtime/model.js';
+import { openModel } from './runtime/session.js';
 
 export const engines = ['onnx', 'libtorch'] as const;
 export type Engine = typeof engines[number];
@@ -21,24 +19,12 @@ export async function openEngine(name: string, engine?: Engine): Promise<{ model
     if (engine === 'libtorch') throw new ModelError(`${file.path} is an ONNX file, which libtorch can't run; leave --engine out, or name the checkpoint it was exported from`);
     return { model: await openModel(file.path), engine: 'onnx' };
   }
-  return engine === 'onnx' ? { model: await openExported(file.path), engine } : { model: await openCheckpoint(file.path), engine: 'libtorch' };
-}
-
-async function openExported(checkpoint: string): Promise<Model> {
-  // Loaded only here: export brings libtorch, which evaluating an ONNX file must not need.
-  const { exportModel } = await import('../export.js');
-  const folder = await mkdtemp(join(tmpdir(), 'unshake-evaluate-'));
-  try {
-    const { output } = await exportModel(checkpoint, join(folder, 'model.onnx'));
-    return await openModel(output);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return engine === 'onnx' ? { model: await openNamedModel(file.path), engine } : { model: await openCheckpoint(file.path), engine: 'libtorch' };
 }
 
 /** The averaged weights in float32, on a GPU where libtorch has one. Pictures run whole. */
 async function openCheckpoint(path: string): Promise<Model> {
-  const [{ loadGenerator }, { restore }, torch] = await Promise.all([import('../checkpoint.js'), import('../models/index.js'), import('@unshake/libtorch')]);
+  const [{ loadGenerator }, { restore }, torch] = await Promise.all([import('./checkpoint.js'), import('./models/index.js'), import('@unshake/libtorch')]);
   const { available, reason } = torch.status();
   if (!available) throw new MissingError(`a checkpoint is evaluated by libtorch: ${reason}`);
   const { generator, info } = loadGenerator(path);
