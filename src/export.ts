@@ -12,6 +12,7 @@ import { messageOf, MissingError, ModelError, throwIfAborted } from './errors.js
 import { findModel } from './model-path.js';
 import { restore, type Generator } from './models/index.js';
 import { buildOnnx } from './onnx/build.js';
+import { influenceBeyondCut } from './onnx/influence.js';
 import { lowerTrace, type LoweredModel } from './onnx/lower.js';
 import type { LongWork } from './progress.js';
 import { randomAt } from './random.js';
@@ -29,7 +30,7 @@ export interface Traits {
   license: string;
   /** Height and width must be divisible by it. */
   multiple: number;
-  /** Pixels to each side that a result depends on: the overlap that tiles need. */
+  /** Pixels of context that a tile needs to each side: as far as the cut is felt, at most the receptive radius. */
   overlap: number;
   /** It takes statistics over the whole picture, so it can't run on tiles. */
   whole: boolean;
@@ -45,6 +46,9 @@ export interface Exported {
 
 /** What may lie between ONNX Runtime and libtorch: rounding in float32; one step of 8 bits with weights in half precision. */
 const tolerance = { full: 1e-4, half: 1 / 255 };
+
+/** A difference that no tile may show beyond two thirds of its overlap. */
+const unnoticed = 1e-5;
 
 export interface ExportModelOptions extends ExportOptions {
   /** What the file calls itself. Default: the name of the experiment. */
@@ -90,9 +94,8 @@ export async function exportGenerator(generator: Generator, out: string, options
 
   await step(0, 'tracing');
   const { graph, mixesWholeImage } = lower(generator.eval(), name, half);
-  const traits = { name, license, multiple: generator.multiple, overlap: generator.receptiveRadius, whole: generator.whole || mixesWholeImage };
-  const bytes = buildOnnx({ ...graph, metadata: metadataOf(traits) });
-  const session = await open(bytes, name);
+  const traits: Traits = { name, license, multiple: generator.multiple, overlap: generator.receptiveRadius, whole: generator.whole || mixesWholeImage };
+  const session = await open(buildOnnx(graph), name);
   const comparisons: Exported['comparisons'] = [];
   try {
     for (const [index, [batch, height, width]] of sizes.entries()) {
@@ -100,11 +103,12 @@ export async function exportGenerator(generator: Generator, out: string, options
       comparisons.push({ batch, height, width, difference: await compare(generator, session, [batch, 3, height, width], name, half) });
     }
     await step(sizes.length + 1, 'comparing tiles with the whole');
-    if (!traits.whole) await checkTiles(traits, session);
+    if (!traits.whole) traits.overlap = await measureOverlap(traits, generator.receptiveRadius, session);
   } finally {
     await session.release();
   }
   await step(sizes.length + 2, 'writing');
+  const bytes = buildOnnx({ ...graph, metadata: metadataOf(traits) });
   await writeAtomically(out, bytes);
   onProgress?.({ done: total, total });
   return { output: out, bytes: bytes.length, traits, comparisons };
@@ -192,31 +196,16 @@ function largest(values: Float32Array, expected: (index: number) => number): num
   return values.reduce((worst, value, k) => { const d = Math.abs(value - expected(k)); return d > worst || Number.isNaN(d) ? d : worst; }, 0);
 }
 
-/** Pixels further than `overlap` from where a tile was cut must come out as in the whole picture, to all four sides. */
-async function checkTiles({ name, multiple, overlap }: Traits, session: InferenceSession): Promise<void> {
-  const short = multiple * Math.ceil(32 / multiple), cut = multiple, long = cut + multiple * Math.ceil((overlap + 32) / multiple);
-  for (const vertical of [false, true]) {
-    const image = randomImage([3, short, long]);
-    // (channel, place across, place along) of a strip that lies or stands.
-    const strip = async (from: number, to: number): Promise<(c: number, across: number, along: number) => number> => {
-      const length = to - from, [height, width] = vertical ? [length, short] : [short, length];
-      const place = (c: number, across: number, along: number): number => vertical ? (c * height + along) * width + across : (c * height + across) * width + along;
-      const pixels = new Float32Array(3 * short * length);
-      for (let c = 0; c < 3; c++) for (let a = 0; a < short; a++) for (let l = 0; l < length; l++) pixels[place(c, a, l)] = image[(c * short + a) * long + from + l];
-      const result = await runSession(session, pixels, [1, 3, height, width]);
-      return (c, across, along) => result[place(c, across, along - from)];
-    };
-    const whole = await strip(0, long);
-    for (const [from, to, first, end] of [[cut, long, cut + overlap, long], [0, long - cut, 0, long - cut - overlap]]) {
-      const tile = await strip(from, to);
-      for (let c = 0; c < 3; c++) for (let a = 0; a < short; a++) for (let l = first; l < end; l++) {
-        const difference = Math.abs(whole(c, a, l) - tile(c, a, l));
-        if (!(difference <= tolerance.full)) {
-          throw new ModelError(`${name}: a tile differs from the whole picture by ${difference.toExponential(2)} beyond its overlap of ${overlap} pixels; its receptive radius is larger, or it must be marked as whole`);
-        }
-      }
-    }
+/**
+ * The context that tiles need: where the influence of a cut has fallen under `unnoticed` (a four-hundredth of an 8-bit step), half as much again,
+ * and no more than the receptive radius. Beyond the radius there may be none at all: else the radius is wrong.
+ */
+async function measureOverlap({ name, multiple }: Traits, radius: number, session: InferenceSession): Promise<number> {
+  const influence = await influenceBeyondCut((image, width, height) => runSession(session, image, [1, 3, height, width]), { multiple, reach: radius });
+  if (!(influence[radius] <= tolerance.full)) {
+    throw new ModelError(`${name}: a tile differs from the whole picture by ${influence[radius].toExponential(2)} beyond its overlap of ${radius} pixels; its receptive radius is larger, or it must be marked as whole`);
   }
+  return Math.min(radius, Math.max(32, Math.ceil(1.5 * influence.findIndex((difference) => difference <= unnoticed))));
 }
 
 async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {

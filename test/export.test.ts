@@ -69,7 +69,8 @@ for (const [title, { config, metadata }] of Object.entries(networks)) {
     assert.equal(written.length, bytes);
     const found = readMetadata(written);
     for (const [key, value] of Object.entries({ ...metadata, 'unshake.name': 'tiny', 'unshake.license': 'MIT' })) assert.equal(found[key], value, key);
-    assert.equal(traits.overlap, generator.receptiveRadius);
+    assert.equal(found['unshake.overlap'], String(traits.overlap));
+    assert.ok(traits.overlap >= Math.min(32, generator.receptiveRadius) && traits.overlap <= generator.receptiveRadius);
     for (const name of generator.stateDict().keys()) if (/^(head|intro|o2|ending)\./.test(name)) assert.ok(written.includes(name), `no ${name} in the file`);
 
     const half = await exportGenerator(generator, out, { name: 'tiny', license: 'MIT', half: true });
