@@ -40,6 +40,52 @@ export function symmetricSum(source: i32, stride: i32, weights: i32, half: i32, 
   }
 }
 
+export function widen(source: i32, out: i32, count: i32): void {
+  let from = at(source), to = at(out);
+  for (let i = 0; i < count; i += 4) {
+    v128.store(to, f64x2.promote_low_f32x4(v128.load_zero<u64>(from)));
+    v128.store(to, f64x2.promote_low_f32x4(v128.load_zero<u64>(from, 8)), 16);
+    from += 16;
+    to += 32;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function fusedAdd(sum: v128, weight: v128, value: v128): v128 {
+  return f64x2.promote_low_f32x4(f32x4.demote_f64x2_zero(f64x2.add(sum, f64x2.mul(weight, value))));
+}
+// @ts-ignore: decorator
+@inline function narrow(low: v128, high: v128): v128 {
+  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+}
+
+export function fusedSum(source: i32, pitch: i32, weights: i32, size: i32, out: i32, count: i32): void {
+  let first = at(source), to = at(out);
+  for (let i = 0; i < count; i += 12) {
+    let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, weight = at(weights), row = first;
+    for (let y = 0; y < size; y++) {
+      let from = row;
+      for (let x = 0; x < size; x++) {
+        const k = v128.load_splat<f64>(weight);
+        s0 = fusedAdd(s0, k, load(from));
+        s1 = fusedAdd(s1, k, v128.load(from, 16));
+        s2 = fusedAdd(s2, k, v128.load(from, 32));
+        s3 = fusedAdd(s3, k, v128.load(from, 48));
+        s4 = fusedAdd(s4, k, v128.load(from, 64));
+        s5 = fusedAdd(s5, k, v128.load(from, 80));
+        weight += 8;
+        from += 8;
+      }
+      row += at(pitch);
+    }
+    v128.store(to, narrow(s0, s1));
+    v128.store(to, narrow(s2, s3), 16);
+    v128.store(to, narrow(s4, s5), 32);
+    first += 96;
+    to += 48;
+  }
+}
+
 // @ts-ignore: decorator
 @inline function storeTwiddled(re: v128, im: v128, wr: v128, wi: v128, to: usize, imaginary: usize): void {
   v128.store(to, sub(mul(re, wr), mul(im, wi)));

@@ -1,4 +1,4 @@
-/** Gaussian windows, moved over a picture a row at a time. */
+/** Windows of weights, moved over a picture a row at a time. */
 import { workspace } from './kernels.js';
 
 /** A normalised Gaussian of odd `length`, centred. Its outer product with itself is the two-dimensional window. */
@@ -47,6 +47,40 @@ export function slidingMeans(options: SlidingOptions, fill: (rows: MapRows, y: n
       kernels.symmetricSum(at.ring + map * ringSize + centre, pitch, at.weights, half, at.filtered, width);
       kernels.symmetricSum(at.filtered + half, 1, at.weights, half, means.at[map], columns);
     }
+    use(means, top);
+  }
+}
+
+export interface FusedOptions extends Omit<SlidingOptions, 'kernel'> {
+  /** Side of the window in pixels, odd. */
+  readonly window: number;
+  /** Its weights, row by row. */
+  readonly weights: Float32Array;
+}
+
+/**
+ * The same with any square window, summed as a 32-bit convolution in PyTorch sums it on a CPU: tap after tap along the window's
+ * rows, each with one fused multiply-add. Slower than `slidingMeans`, and less accurate: it is for the reference's own rounding.
+ */
+export function fusedMeans(options: FusedOptions, fill: (rows: MapRows, y: number) => void, use: (means: MapRows, y: number) => void): void {
+  const { width, height, window, weights, maps, rowStep = 1 } = options;
+  const columns = width - window + 1, pitch = Math.ceil(width / 16) * 16 + 16, line = 2 * pitch, ringSize = 2 * window * line;
+  const { memory, at, kernels } = workspace({ given: weights.length, weights: 2 * weights.length, rows: maps * pitch, ring: maps * ringSize, means: maps * pitch });
+  memory.set(weights, at.given);
+  kernels.widen(at.given, at.weights, weights.length);
+  const rows = { memory, at: Array.from({ length: maps }, (_, map) => at.rows + map * pitch) };
+  const means = { memory, at: Array.from({ length: maps }, (_, map) => at.means + map * pitch) };
+  for (let y = 0; y < height; y++) {
+    fill(rows, y);
+    for (let map = 0; map < maps; map++) {
+      const slot = at.ring + map * ringSize + (y % window) * line;
+      kernels.widen(rows.at[map], slot, width);
+      memory.copyWithin(slot + window * line, slot, slot + 2 * width);
+    }
+    const top = y - window + 1;
+    if (top < 0 || top % rowStep !== 0) continue;
+    const first = at.ring + ((y + 1) % window) * line;
+    for (let map = 0; map < maps; map++) kernels.fusedSum(first + map * ringSize, line, at.weights, window, means.at[map], columns);
     use(means, top);
   }
 }

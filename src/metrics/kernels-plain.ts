@@ -1,13 +1,22 @@
 /**
  * The metrics' inner loops in plain TypeScript, for engines without WebAssembly SIMD, and the definition of what each does.
  *
- * All of them work on one memory of 32-bit floats; positions and counts are indices into it. Vector code handles 4 or 16 values
- * at a time, so callers leave room: 15 values after `symmetricSum`'s output, plane sizes that are multiples of 4, and at least
- * 4 values in a row of a transform. A complex array of `size` values is two planes, real then imaginary, `size` apart.
+ * All of them work on one memory of 32-bit floats; positions and counts are indices into it. Vector code handles up to 16
+ * values at a time, so callers leave room: 15 values after `symmetricSum`'s output, 11 after `fusedSum`'s, 3 after `widen`'s,
+ * plane sizes that are multiples of 4, and at least 4 values in a row of a transform. A complex array of `size` values is two
+ * planes, real then imaginary, `size` apart.
  */
 export interface Kernels {
   /** out[i] = Σₜ weights[|t|] · source[i + t·stride], −half ≤ t ≤ half: vertical when `stride` is a row, horizontal when it is 1. */
   symmetricSum(source: number, stride: number, weights: number, half: number, out: number, count: number): void;
+  /** Copies `count` floats as doubles: value i lies at floats out + 2i and out + 2i + 1. */
+  widen(source: number, out: number, count: number): void;
+  /**
+   * out[i] = Σ weights[y][x] · source[y][i + x] over a window of `size` rows and columns, one product after another along the
+   * rows, each added with a single rounding to 32 bits (a fused multiply-add). Source and weights are doubles made by `widen`;
+   * `pitch` counts the floats from row to row.
+   */
+  fusedSum(source: number, pitch: number, weights: number, size: number, out: number, count: number): void;
   /** One radix-2 butterfly each for `count` neighbours: inputs `step` apart, outputs `outStep` apart; the second output times w. */
   radix2(source: number, step: number, out: number, outStep: number, size: number, count: number, wr: number, wi: number): void;
   /** The same for radix 4: output j times wⱼ. */
@@ -31,6 +40,7 @@ export interface Kernels {
 }
 
 export function plainKernels(m: Float32Array): Kernels {
+  const doubles = new Float64Array(m.buffer);
   return {
     symmetricSum(source, stride, weights, half, out, count) {
       const centre = m[weights];
@@ -38,6 +48,21 @@ export function plainKernels(m: Float32Array): Kernels {
       for (let tap = 1; tap <= half; tap++) {
         const weight = m[weights + tap], before = source - tap * stride, after = source + tap * stride;
         for (let i = 0; i < count; i++) m[out + i] += weight * (m[before + i] + m[after + i]);
+      }
+    },
+
+    widen(source, out, count) {
+      for (let i = 0, to = out / 2; i < count; i++) doubles[to + i] = m[source + i];
+    },
+
+    fusedSum(source, pitch, weights, size, out, count) {
+      // Products of 24-bit numbers are exact in 53 bits.
+      for (let i = 0; i < count; i++) {
+        let sum = 0, weight = weights / 2;
+        for (let y = 0; y < size; y++) {
+          for (let x = 0, from = (source + y * pitch) / 2 + i; x < size; x++) sum = Math.fround(sum + doubles[weight++] * doubles[from + x]);
+        }
+        m[out + i] = sum;
       }
     },
 
