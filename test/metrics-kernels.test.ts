@@ -4,10 +4,11 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { fft2, fft2Start, fftScratch } from '../src/metrics/fft.js';
-import { gaussian, slidingMeans } from '../src/metrics/filter.js';
+import { fusedMeans, gaussian, slidingMeans } from '../src/metrics/filter.js';
 import { measure, metricNames, useKernels } from '../src/metrics/index.js';
 import { workspace, type KernelKind } from '../src/metrics/kernels.js';
 import { sourceSha256 } from '../src/metrics/kernels-wasm.js';
+import { gaussianWindow } from '../src/metrics/vif-window.js';
 import { randomAt } from '../src/random.js';
 import { noisyImage } from './small-images.js';
 
@@ -87,13 +88,46 @@ for (const kind of kinds) {
       assert.deepEqual(tops, Array.from({ length: Math.ceil((height - length + 1) / rowStep) }, (_, i) => i * rowStep));
     });
   }
+
+  for (const [width, height, window, rowStep] of [[3, 3, 3, 1], [40, 23, 17, 1], [61, 37, 9, 2], [29, 31, 5, 1]]) {
+    test(`${kind}: a window of ${window} over ${width}×${height}, one fused multiply-add after another, to the last bit`, () => {
+      useKernels(kind);
+      const random = randomAt(width, height, window), weights = Float32Array.from({ length: window ** 2 }, () => random.uniform() ** 3);
+      // Nearly flat; of every size; mostly black: sums that grow slowly, fast, and not at all.
+      const maps = [(): number => 200 + random.uniform(), () => 10 ** random.between(-4, 5), () => Math.max(0, 255 * (random.uniform() - 0.9))]
+        .map((value) => Float32Array.from({ length: width * height }, value));
+      const tops: number[] = [];
+      fusedMeans({ width, height, window, weights, maps: 3, rowStep }, ({ memory, at }, y) => {
+        maps.forEach((map, i) => memory.set(map.subarray(y * width, (y + 1) * width), at[i]));
+      }, ({ memory, at }, y) => {
+        tops.push(y);
+        maps.forEach((map, i) => {
+          for (let x = 0; x <= width - window; x++) {
+            let sum = 0;
+            for (let v = 0; v < window; v++) for (let u = 0; u < window; u++) sum = Math.fround(sum + weights[v * window + u] * map[(y + v) * width + x + u]);
+            assert.equal(memory[at[i] + x], sum);
+          }
+        });
+      });
+      assert.deepEqual(tops, Array.from({ length: Math.ceil((height - window + 1) / rowStep) }, (_, i) => i * rowStep));
+    });
+  }
 }
+
+test("VIF's windows are PyTorch's: weights that add up to not quite 1", () => {
+  const excess = (length: number): number => gaussianWindow(length).reduce((sum, weight) => sum + weight, 0) - 1;
+  // torch.exp(-(x² + y²) / (2 (N/5)²)) over its sum in float32, PyTorch 1.13; the weights' sum in float64.
+  for (const [length, expected] of [[17, 1.0999792721122503e-7], [9, -5.5530108511447906e-8], [5, -3.166496753692627e-8], [3, -1.1175870895385742e-7]]) {
+    assert.ok(Math.abs(excess(length) - expected) < 1e-15, `${length}: ${excess(length)}`);
+  }
+});
 
 for (const [width, height] of [[163, 167], [300, 210]]) {
   test(`both sets of inner loops give one picture's scores (${width}×${height})`, () => {
     const [a, b] = [noisyImage(width, height), noisyImage(width, height, 3, 8, 2)];
     const [simd, plain] = kinds.map((kind) => { useKernels(kind); return measure(a, b); });
     for (const metric of metricNames) assert.ok(Math.abs(simd[metric]! - plain[metric]!) < 2e-6, `${metric}: ${simd[metric]} and ${plain[metric]}`);
+    assert.equal(simd.vif, plain.vif);
   });
 }
 

@@ -43,7 +43,7 @@ export const conventions: Record<MetricName, string> = {
   msssim: '5 scales, Gaussian 11 σ 1.5, no pooling beforehand, mean over R, G and B (piq 0.8)',
   fsim: 'brightness only, mean-pooled by round(min side / 256) (piq 0.8, chromatic=False)',
   fsimc: 'FSIM with chroma (piq 0.8, chromatic=True)',
-  vif: 'pixel domain, 4 scales, luminance × 255, noise variance 2 (piq 0.8 vif_p)',
+  vif: 'pixel domain, 4 scales, luminance × 255, noise variance 2, float32 arithmetic (piq 0.8 vif_p)',
 };
 
 export interface MeasureOptions {

@@ -13,8 +13,8 @@ export interface Kernels {
   widen(source: number, out: number, count: number): void;
   /**
    * out[i] = Σ weights[y][x] · source[y][i + x] over a window of `size` rows and columns, one product after another along the
-   * rows, each added with a single rounding to 32 bits (a fused multiply-add). Source and weights are doubles made by `widen`;
-   * `pitch` counts the floats from row to row.
+   * rows, each added with a single rounding to 32 bits (a fused multiply-add). Source and weights are doubles made by `widen`,
+   * not negative (where they are, vector code may round a little more coarsely); `pitch` counts the floats from row to row.
    */
   fusedSum(source: number, pitch: number, weights: number, size: number, out: number, count: number): void;
   /** One radix-2 butterfly each for `count` neighbours: inputs `step` apart, outputs `outStep` apart; the second output times w. */

@@ -113,8 +113,9 @@ function stretched(image: Planes): Planes {
     }
   }
   if (!(high > low)) throw new MetricError('min–max normalisation needs a picture with more than one value; use the clean protocol for flat pictures');
-  const range = high - low;
-  return mapped(image, (v) => (v - low) / range);
+  // In 32 bits where the planes are, as the report did it: the quotient is rounded when it is stored.
+  const round = image.planes[0] instanceof Float32Array ? Math.fround : (v: number): number => v, range = round(high - low);
+  return mapped(image, (v) => round(v - low) / range);
 }
 
 function mapped(image: Planes, change: (value: number) => number): Planes {

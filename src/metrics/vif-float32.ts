@@ -5,6 +5,7 @@
 import { fusedMeans } from './filter.js';
 import { lumaWeights, type Planes } from './planes.js';
 import { epsilon, halfSize, LogSum, type Arithmetic, type Gray, type Information } from './vif-arithmetic.js';
+import { gaussianWindow } from './vif-window.js';
 
 const f = Math.fround;
 
@@ -22,17 +23,6 @@ function luminance({ width, height, planes }: Planes): Gray {
     values[i] = f(red + green) + blue;
   }
   return { width, height, values };
-}
-
-/** What PyTorch's sum makes of the windows before they are divided by it: up to 2e-7 off, which moves every variance. */
-const windowSums = new Map([[17, 70.88565063476562], [9, 19.898998260498047], [5, 6.168924331665039], [3, 2.246115207672119]]);
-
-function gaussianWindow(length: number): Float32Array {
-  const half = (length - 1) / 2, divisor = f(2 * (length / 5) ** 2), sum = windowSums.get(length)!;
-  return Float32Array.from({ length: length ** 2 }, (_, i) => {
-    const x = i % length - half, y = Math.floor(i / length) - half;
-    return f(Math.exp(f(-(x * x + y * y) / divisor))) / sum;
-  });
 }
 
 function blurredHalf(image: Gray, length: number): Gray {

@@ -1,4 +1,4 @@
-/** VIF as its formulas say, to 5e-6 of float64: separable windows over values around mid-grey, whose 32-bit squares keep enough digits. */
+/** VIF as its formulas say, close to float64: separable windows over values around mid-grey, whose 32-bit squares keep enough digits. */
 import { gaussian, slidingMeans } from './filter.js';
 import { luminance, type Planes } from './planes.js';
 import { epsilon, halfSize, LogSum, type Arithmetic, type Gray, type Information } from './vif-arithmetic.js';

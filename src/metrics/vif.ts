@@ -16,10 +16,11 @@ export interface VifOptions extends InputOptions {
   /** Variance of the visual noise, for luminance 0…255. */
   noiseVariance?: number;
   /**
-   * `float32` (default) rounds where piq's 32-bit convolutions on a CPU round: variances are differences of large numbers, and
-   * where one picture is nearly a tone-mapped copy of the other, or flat, that moves VIF by some 1e-4, in bad cases 1e-3, away
-   * from what the formulas say. `float64` is what they say, to 5e-6, several times faster, and knows a flat window when it sees
-   * one: a flat reference gives 1, where piq gives whatever its rounding makes of it.
+   * `float32` (default) rounds where piq's 32-bit convolutions on a CPU round, so that values can be compared with published
+   * ones: variances are differences of large numbers, and where one picture is nearly a tone-mapped copy of the other, or
+   * smooth, that moves VIF by some 1e-4, in smooth photos by 2e-3, away from what the formulas say. `float64` is what they say,
+   * to 5e-6 (4e-4 in pictures nearly flat all over, whose variances below 0.01 it takes for none), several times faster, and a
+   * flat reference gives 1, where `float32`, like piq, gives whatever the rounding makes of it.
    */
   arithmetic?: 'float32' | 'float64';
 }
