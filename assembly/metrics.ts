@@ -71,54 +71,57 @@ export function widen(source: i32, out: i32, count: i32): void {
  * Rounding to 32 bits after every product costs two conversions. Instead a ballast is added, so large that 64-bit addition
  * itself rounds where 32-bit addition would: for a sum in [b, 2b), b a power of two, b·(2³⁰ − 2) puts the 64-bit number's last
  * place on the 32-bit sum's, and its next power of two on the sum's, 2b. That serves sums up to 4b. Sums of products that are not
- * negative only grow, so one look at the end of a row of taps tells whether it did; if not, the row is summed again with
- * conversions, like the first rows, where sums grow fastest.
+ * negative only grow, so one look at the end of a row of taps, or of half a row at the top, where sums grow faster, tells whether
+ * it did; if not, those taps are summed again with conversions, like the first row of all.
  */
 export function fusedSum(source: i32, pitch: i32, weights: i32, size: i32, out: i32, count: i32): void {
   let first = at(source), to = at(out);
   for (let i = 0; i < count; i += 12) {
     let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, row = first;
     for (let y = 0; y < size; y++) {
-      const rowWeights = at(weights + 2 * y * size);
-      let from = row, weight = rowWeights, convert = y < 2;
-      if (!convert) {
-        let a0 = f64x2.add(s0, ballast(s0)), a1 = f64x2.add(s1, ballast(s1)), a2 = f64x2.add(s2, ballast(s2));
-        let a3 = f64x2.add(s3, ballast(s3)), a4 = f64x2.add(s4, ballast(s4)), a5 = f64x2.add(s5, ballast(s5));
-        for (let x = 0; x < size; x++) {
-          const k = v128.load_splat<f64>(weight);
-          a0 = plainAdd(a0, k, load(from));
-          a1 = plainAdd(a1, k, v128.load(from, 16));
-          a2 = plainAdd(a2, k, v128.load(from, 32));
-          a3 = plainAdd(a3, k, v128.load(from, 48));
-          a4 = plainAdd(a4, k, v128.load(from, 64));
-          a5 = plainAdd(a5, k, v128.load(from, 80));
-          weight += 8;
-          from += 8;
-        }
-        const over = v128.or(v128.or(outgrown(a0, s0), outgrown(a1, s1)), v128.or(outgrown(a2, s2), outgrown(a3, s3)));
-        convert = v128.any_true(v128.or(over, v128.or(outgrown(a4, s4), outgrown(a5, s5))));
+      const part = y < 3 ? (size + 1) >> 1 : size;
+      for (let x = 0; x < size; x += part) {
+        const start = row + 2 * at(x), startWeight = at(weights + 2 * (y * size + x)), end = startWeight + 2 * at(min(part, size - x));
+        let from = start, weight = startWeight, convert = y == 0;
         if (!convert) {
-          s0 = f64x2.sub(a0, ballast(s0));
-          s1 = f64x2.sub(a1, ballast(s1));
-          s2 = f64x2.sub(a2, ballast(s2));
-          s3 = f64x2.sub(a3, ballast(s3));
-          s4 = f64x2.sub(a4, ballast(s4));
-          s5 = f64x2.sub(a5, ballast(s5));
+          let a0 = f64x2.add(s0, ballast(s0)), a1 = f64x2.add(s1, ballast(s1)), a2 = f64x2.add(s2, ballast(s2));
+          let a3 = f64x2.add(s3, ballast(s3)), a4 = f64x2.add(s4, ballast(s4)), a5 = f64x2.add(s5, ballast(s5));
+          while (weight < end) {
+            const k = v128.load_splat<f64>(weight);
+            a0 = plainAdd(a0, k, load(from));
+            a1 = plainAdd(a1, k, v128.load(from, 16));
+            a2 = plainAdd(a2, k, v128.load(from, 32));
+            a3 = plainAdd(a3, k, v128.load(from, 48));
+            a4 = plainAdd(a4, k, v128.load(from, 64));
+            a5 = plainAdd(a5, k, v128.load(from, 80));
+            weight += 8;
+            from += 8;
+          }
+          const over = v128.or(v128.or(outgrown(a0, s0), outgrown(a1, s1)), v128.or(outgrown(a2, s2), outgrown(a3, s3)));
+          convert = v128.any_true(v128.or(over, v128.or(outgrown(a4, s4), outgrown(a5, s5))));
+          if (!convert) {
+            s0 = f64x2.sub(a0, ballast(s0));
+            s1 = f64x2.sub(a1, ballast(s1));
+            s2 = f64x2.sub(a2, ballast(s2));
+            s3 = f64x2.sub(a3, ballast(s3));
+            s4 = f64x2.sub(a4, ballast(s4));
+            s5 = f64x2.sub(a5, ballast(s5));
+          }
         }
-      }
-      if (convert) {
-        from = row;
-        weight = rowWeights;
-        for (let x = 0; x < size; x++) {
-          const k = v128.load_splat<f64>(weight);
-          s0 = fusedAdd(s0, k, load(from));
-          s1 = fusedAdd(s1, k, v128.load(from, 16));
-          s2 = fusedAdd(s2, k, v128.load(from, 32));
-          s3 = fusedAdd(s3, k, v128.load(from, 48));
-          s4 = fusedAdd(s4, k, v128.load(from, 64));
-          s5 = fusedAdd(s5, k, v128.load(from, 80));
-          weight += 8;
-          from += 8;
+        if (convert) {
+          from = start;
+          weight = startWeight;
+          while (weight < end) {
+            const k = v128.load_splat<f64>(weight);
+            s0 = fusedAdd(s0, k, load(from));
+            s1 = fusedAdd(s1, k, v128.load(from, 16));
+            s2 = fusedAdd(s2, k, v128.load(from, 32));
+            s3 = fusedAdd(s3, k, v128.load(from, 48));
+            s4 = fusedAdd(s4, k, v128.load(from, 64));
+            s5 = fusedAdd(s5, k, v128.load(from, 80));
+            weight += 8;
+            from += 8;
+          }
         }
       }
       row += at(pitch);
