@@ -60,7 +60,8 @@ const schema = z.strictObject({
   ab: z.enum(['sharp-left', 'blur-left']).default('sharp-left'), // halves of side-by-side pairs
   blurFolder: z.enum(['blur', 'blur_gamma']).default('blur'), //  of a GOPRO_Large tree
   limitPairs: positiveInteger.nullable().default(null), //        train on this many pairs only, drawn by the seed
-  batchSize: positiveInteger.default(1), //                       the paper's
+  batchSize: positiveInteger.default(1), //                       the paper's; images a process takes at once
+  accumulate: positiveInteger.default(1), //                      micro-batches of batchSize a step: gradients of a batch that the device can't hold
   crop: positiveInteger.default(256), //                          side of the training crops, pixels
   augment: z.enum(['none', 'flip', 'dihedral']).default('flip'), // mirrored left to right; dihedral: all eight flips and turns
   workers: z.int().min(0).default(0), //                          decoding threads; 0: half of the cores

@@ -1,6 +1,6 @@
 /** The networks of a run with their optimizers, and one training step of theirs. */
 import {
-  Adam, AdamW, Ema, GradScaler, RMSprop, SGD, add, autocast, backward, clipGradNorm, detach, mulScalar, permute, scope, tensor, to, toDtype,
+  Adam, AdamW, Ema, GradScaler, RMSprop, SGD, add, autocast, backward, clipGradNorm, detach, mulScalar, noGrad, permute, scope, tensor, to, toDtype,
   type Device, type Optimizer, type Tensor,
 } from '@unshake/libtorch';
 import type { Config, OptimizerConfig } from './config.js';
@@ -69,60 +69,94 @@ export function learningRate({ schedule }: Config, base: number, step: number, p
   return base * rise * fall;
 }
 
-/** One step of one player: gradients of `loss`, clipped on request, and the update. */
-function update(optimizer: Optimizer, loss: Tensor, { scaler }: Players, clip: number | null): void {
+/** Part of a step's batch, as large as the device takes at once: N, 3, H, W each, in the generator's range. */
+interface MicroBatch { blur: Tensor; sharp: Tensor; /** Its share of the step's images. */ share: number }
+
+function microBatches({ blur, sharp, names }: Batch, { config: { batchSize, crop }, device, generator }: Players): MicroBatch[] {
+  const bytes = crop * crop * 3;
+  return Array.from({ length: Math.ceil(names.length / batchSize) }, (_, i) => {
+    const first = i * batchSize, end = Math.min(names.length, first + batchSize);
+    const part = (all: Uint8Array): Tensor => toRange(imagesToTensor(all.subarray(first * bytes, end * bytes), [end - first, crop, crop], device), generator.range);
+    return { blur: part(blur), sharp: part(sharp), share: (end - first) / names.length };
+  });
+}
+
+/** What one player minimises on a micro-batch, and the terms of it that are logged. */
+interface Objective { total: Tensor; terms: Record<string, Tensor> }
+
+/**
+ * One update of one player. Gradients add up over the micro-batches, each weighted by its share, so that they are those of the
+ * mean over all images; then they are clipped on request. Returns the terms' means.
+ */
+function update(players: Players, optimizer: Optimizer, clip: number | null, parts: readonly MicroBatch[], objective: (part: MicroBatch) => Objective): Losses {
+  const { scaler } = players;
+  const losses: Losses = {};
   optimizer.zeroGrad();
-  backward(scaler ? scaler.scaled(loss) : loss);
+  for (const part of parts) {
+    scope(() => {
+      const { total, terms } = objective(part);
+      for (const [name, term] of Object.entries(terms)) losses[name] = (losses[name] ?? 0) + part.share * term.item();
+      const weighted = part.share === 1 ? total : mulScalar(total, part.share);
+      backward(scaler ? scaler.scaled(weighted) : weighted);
+    });
+  }
   if (scaler) scaler.step(optimizer, clip);
   else {
     if (clip !== null) clipGradNorm(optimizer.parameters, clip);
     optimizer.step();
   }
   optimizer.zeroGrad();
+  return losses;
 }
 
 const inFloat = (x: Tensor): Tensor => toDtype(x, 'float32');
 
+/** Runs `fn` with parameters that pass gradients on and collect none. */
+function frozen<T>(parameters: readonly Tensor[], fn: () => T): T {
+  for (const parameter of parameters) parameter.setRequiresGrad(false);
+  try {
+    return fn();
+  } finally {
+    for (const parameter of parameters) parameter.setRequiresGrad(true);
+  }
+}
+
 /**
- * One step of the discriminator, if there is one, then one of the generator. `progress` in [0, 1] sets the learning rate.
- * Returns each loss by name, before its update.
+ * One step of the discriminator, if there is one, then one of the generator. `progress` in [0, 1] sets the learning rate. A batch of more
+ * than `batchSize` images is taken in micro-batches of that size. Returns each loss by name, before its update.
  */
 export function trainStep(players: Players, batch: Batch, step: number, progress: number): Losses {
   const { config, device, precision, generator, optimizer, discriminator, discriminatorOptimizer, ema } = players;
-  const { crop, losses: { pixel, adversarial } } = config;
+  const { losses: { pixel, adversarial } } = config;
   const mixed = <T>(fn: () => T): T => autocast(fn, autocastOptions(precision, device));
   return scope(() => {
-    const size = [batch.names.length, crop, crop] as const;
-    const blur = toRange(imagesToTensor(batch.blur, size, device), generator.range); //   N, 3, H, W
-    const sharp = toRange(imagesToTensor(batch.sharp, size, device), generator.range);
-    const generated = mixed(() => generator.forward(blur));
+    const parts = microBatches(batch, players);
+    // Both players share one run of the generator. Over several micro-batches that would keep all their graphs, so it runs once more instead.
+    const shared = parts.length === 1 ? mixed(() => generator.forward(parts[0].blur)) : null;
     const losses: Losses = {};
 
     if (discriminator && discriminatorOptimizer) {
       discriminatorOptimizer.lr = learningRate(config, (config.discriminatorOptimizer ?? config.optimizer).lr, step, progress);
-      const [real, fake] = mixed(() => [discriminator.forward(blur, sharp), discriminator.forward(blur, detach(generated))]);
-      const loss = discriminatorLoss(inFloat(real), inFloat(fake));
-      losses.discriminator = loss.item();
-      update(discriminatorOptimizer, loss, players, null);
+      Object.assign(losses, update(players, discriminatorOptimizer, null, parts, ({ blur, sharp }) => {
+        const generated = shared ? detach(shared) : noGrad(() => mixed(() => generator.forward(blur)));
+        const [real, fake] = mixed(() => [discriminator.forward(blur, sharp), discriminator.forward(blur, generated)]);
+        const total = discriminatorLoss(inFloat(real), inFloat(fake));
+        return { total, terms: { discriminator: total } };
+      }));
     }
 
     optimizer.lr = learningRate(config, config.optimizer.lr, step, progress);
-    const pixelTerm = pixelLoss(pixel.type, inFloat(generated), sharp);
-    losses[pixel.type] = pixelTerm.item();
-    let total = mulScalar(pixelTerm, pixel.weight);
-    if (discriminator && discriminatorOptimizer) {
-      // Frozen, the discriminator passes the gradient on to the generator and collects none itself.
-      for (const parameter of discriminatorOptimizer.parameters) parameter.setRequiresGrad(false);
-      try {
-        const term = generatorLoss(inFloat(mixed(() => discriminator.forward(blur, generated))));
-        losses.adversarial = term.item();
-        total = add(total, mulScalar(term, adversarial.weight));
-      } finally {
-        for (const parameter of discriminatorOptimizer.parameters) parameter.setRequiresGrad(true);
+    Object.assign(losses, update(players, optimizer, config.gradientClip, parts, ({ blur, sharp }) => {
+      const generated = shared ?? mixed(() => generator.forward(blur));
+      const pixelTerm = pixelLoss(pixel.type, inFloat(generated), sharp);
+      const terms: Record<string, Tensor> = { [pixel.type]: pixelTerm };
+      let total = mulScalar(pixelTerm, pixel.weight);
+      if (discriminator && discriminatorOptimizer) {
+        terms.adversarial = frozen(discriminatorOptimizer.parameters, () => generatorLoss(inFloat(mixed(() => discriminator.forward(blur, generated)))));
+        total = add(total, mulScalar(terms.adversarial, adversarial.weight));
       }
-    }
-    losses.generator = total.item();
-    update(optimizer, total, players, config.gradientClip);
+      return { total, terms: { ...terms, generator: total } };
+    }));
     ema.update(generator.stateDict(), step + 1);
     return losses;
   });

@@ -45,9 +45,9 @@ function describeSources(sources: readonly SourceSummary[]): string {
 }
 
 function openData(config: Config): Promise<Loader> {
-  const { data, seed, batchSize, crop, ab, blurFolder, augment, workers, limitPairs } = config;
+  const { data, seed, batchSize, accumulate, crop, ab, blurFolder, augment, workers, limitPairs } = config;
   return openLoader({
-    sources: data, seed, batchSize, crop, ab, blurFolder, limitPairs: limitPairs ?? undefined, workers: workers || undefined,
+    sources: data, seed, batchSize: batchSize * accumulate, crop, ab, blurFolder, limitPairs: limitPairs ?? undefined, workers: workers || undefined,
     flipHorizontal: augment !== 'none', flipVertical: augment === 'dihedral', transpose: augment === 'dihedral',
   });
 }
@@ -152,7 +152,7 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     const stepsPerSecond = (step - logged.step) / (now - logged.seconds);
     const validation = last || step % config.validateEvery === 0 ? await validate() : null;
     if (last || validation || step % config.logEvery === 0) {
-      run.log({ step, seconds: round(now), imagesPerSecond: round(stepsPerSecond * config.batchSize), ...losses, ...validation });
+      run.log({ step, seconds: round(now), imagesPerSecond: round(stepsPerSecond * config.batchSize * config.accumulate), ...losses, ...validation });
       logged = { step, seconds: seconds() }; // validating is not counted as training speed
     }
     onProgress?.({ done: step, total: config.steps, label: [`${stepsPerSecond.toFixed(2)} steps/s`, ...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(' · ') });

@@ -5,7 +5,7 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import { manualSeed, memory, setNumThreads } from '@unshake/libtorch';
 import { parseConfig } from '../src/config.js';
 import type { Batch } from '../src/data.js';
-import { learningRate, makePlayers, releasePlayers, trainStep, type Players } from '../src/players.js';
+import { learningRate, makePlayers, releasePlayers, trainStep, type Losses, type Players } from '../src/players.js';
 import { randomAt } from '../src/random.js';
 
 const small = { batchSize: 2, crop: 32, precision: 'fp32', generator: { type: 'dgf-report', rate: 4 }, discriminator: { type: 'patch', ndf: 4 } };
@@ -17,6 +17,12 @@ function batchOf({ batchSize, crop }: { batchSize: number; crop: number }, seed:
 }
 
 const weights = (tensors: Iterable<[string, { toBytes(): Uint8Array }]>): string => [...tensors].map(([name, value]) => `${name}:${Buffer.from(value.toBytes()).toString('base64')}`).join('\n');
+
+/** ‖a − b‖ / ‖b‖ over all arrays. */
+function relativeDifference(a: readonly Float32Array[], b: readonly Float32Array[]): number {
+  const sum = (of: (i: number, j: number) => number): number => b.reduce((total, values, i) => values.reduce((inner, _, j) => inner + of(i, j) ** 2, total), 0);
+  return Math.sqrt(sum((i, j) => a[i][j] - b[i][j]) / sum((i, j) => b[i][j]));
+}
 
 /** Weights of both after one step from the same start. */
 function afterOneStep(settings: object): { generator: string; discriminator: string; players: Players } {
@@ -87,4 +93,27 @@ test('the learning rate rises linearly, then follows half a cosine to its floor'
   assert.ok(Math.abs(learningRate(config, 1, 100, 0.5) - 0.55) < 1e-12);
   assert.ok(Math.abs(learningRate(config, 1, 100, 1) - 0.1) < 1e-12);
   assert.equal(learningRate(parseConfig({}, 'test'), 2, 5, 0.7), 2);
+});
+
+test('micro-batches give the gradients of the whole batch, for both players, and of a part that is left over', () => {
+  const plain = { type: 'sgd', lr: 1, betas: [0, 0] };
+  const settings = { ...small, ema: 0, discriminator: { type: 'patch', ndf: 4, norm: 'instance' }, optimizer: plain, discriminatorOptimizer: { ...plain, lr: 10 }, losses: { pixel: { type: 'mse', weight: 100 } } };
+  const batch = batchOf({ batchSize: 5, crop: 32 }, 6);
+  const changes = (batchSize: number): { losses: Losses; change: Float32Array[] } => {
+    manualSeed(3);
+    const players = makePlayers(parseConfig({ ...settings, batchSize }, 'test'), 'cpu');
+    const parameters = [...players.generator.parameters(), ...players.discriminator!.parameters()];
+    const values = () => parameters.map((parameter) => parameter.toArray() as Float32Array);
+    const before = values();
+    const losses = trainStep(players, batch, 0, 0);
+    const change = values().map((after, i) => after.map((value, j) => value - before[i][j]));
+    releasePlayers(players);
+    return { losses, change };
+  };
+  const whole = changes(5);
+  for (const batchSize of [1, 2]) {
+    const parts = changes(batchSize);
+    for (const [name, value] of Object.entries(whole.losses)) assert.ok(Math.abs(parts.losses[name] / value - 1) < 1e-5, name);
+    assert.ok(relativeDifference(parts.change, whole.change) < 1e-4, `batchSize ${batchSize}: ${relativeDifference(parts.change, whole.change)}`);
+  }
 });
