@@ -66,7 +66,7 @@ function precisionFinding(instructions: string[]): Finding {
 
 function runtimeFinding({ version: runtime, devices, reason }: RuntimeStatus): Finding {
   if (!reason) return { name: 'ONNX Runtime', ok: true, found: `${runtime} with ${devices.join(', ')}` };
-  return { name: 'ONNX Runtime', ok: false, found: reason, cure: 'deblurring needs it' };
+  return { name: 'ONNX Runtime', ok: false, found: reason, cure: 'without it deblurring runs in WebAssembly, several times slower' };
 }
 
 function cudaFinding(devices: string[]): Finding {

@@ -4,10 +4,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { deblurImage } from '../src/deblur.js';
 import { MissingError, ModelError, UsageError } from '../src/errors.js';
 import { findModel, shippedModels } from '../src/model-path.js';
 import { traitsOf } from '../src/runtime/model.js';
 import { installedDevices, loadRuntime, openModel } from '../src/runtime/session.js';
+import { largestDifference, noisyImage } from './small-images.js';
 import { blockModel, identityModel, wideModel } from './small-models.js';
 
 test('a model tells its traits from the metadata', async () => {
@@ -53,11 +55,26 @@ test('a device that is not there is a clear error, and auto names what it chose'
   await auto.release();
   const installed = installedDevices(await loadRuntime());
   assert.ok(installed.includes('cpu'));
-  for (const device of ['wasm', 'cuda', 'coreml', 'dml'] as const) {
+  for (const device of ['cuda', 'coreml', 'dml'] as const) {
     if (installed.includes(device)) continue;
     await assert.rejects(openModel(identityModel(), { device }), (error) => error instanceof MissingError && error.message.includes(device) && error.message.includes('--device cpu'));
   }
   await assert.rejects(openModel(identityModel(), { device: 'tpu' as 'cpu' }), UsageError);
+});
+
+test('WebAssembly, with two threads, gives what the CPU gives', async () => {
+  const picture = noisyImage(150, 90);
+  const [cpu, wasm] = [await openModel(blockModel(), { device: 'cpu' }), await openModel(blockModel(), { device: 'wasm', threads: 2 })];
+  assert.equal(wasm.device, 'wasm');
+  const [onCpu, onWasm] = await Promise.all([cpu, wasm].map(async (model) => (await deblurImage(model, picture, { tile: 64 })).image));
+  assert.ok(largestDifference(onCpu, picture) > 1);
+  assert.ok(largestDifference(onCpu, onWasm) <= 1);
+  const { bytesPerPixel, free } = await wasm.memory();
+  assert.ok(bytesPerPixel > 0 && free > 0 && free < 2 ** 32);
+  await assert.rejects(openModel(blockModel().slice(0, 5000), { device: 'wasm' }), ModelError);
+  const unknownOperator = Buffer.from(Buffer.from(blockModel()).toString('latin1').replaceAll('SpaceToDepth', 'SpaceToDreym'), 'latin1');
+  await assert.rejects(openModel(unknownOperator, { device: 'wasm' }), (error) => error instanceof ModelError && error.message.includes('SpaceToDreym'));
+  await Promise.all([cpu.release(), wasm.release()]);
 });
 
 test('what is not a usable model is refused', async () => {

@@ -1,0 +1,90 @@
+/** A Model on top of ONNX Runtime: what its builds for Node and for the web have in common, which is their JavaScript interface. */
+import type { InferenceSession } from 'onnxruntime-web';
+import { messageOf, ModelError } from '../errors.js';
+import type { Device, Model, ModelTraits } from './model.js';
+
+/** ONNX Runtime's JavaScript interface, of whichever build. */
+export type Ort = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor' | 'env'>;
+
+/** Where a network runs. */
+export type Place = Exclude<Device, 'auto'>;
+
+/** What differs between the builds. */
+export interface OrtHost {
+  runtime: Ort;
+  place: Place;
+  /** A new session of the network. */
+  create(): Promise<InferenceSession>;
+  /** Lets the event loop turn: ONNX Runtime blocks this thread while it computes. */
+  pause(): Promise<unknown>;
+  /** Bytes that a run needs for each pixel, found out at the first call. */
+  bytesPerPixel(): Promise<number>;
+  /** Bytes that are free now. */
+  free(): number;
+}
+
+/** Networks run one call after another; nothing of ONNX Runtime is called twice at once. Throws ModelError when `session` isn't of a deblurring network. */
+export function ortModel(host: OrtHost, first: InferenceSession, traits: ModelTraits, file: string): Model {
+  checkShape(first, file);
+  let session = first;
+  let sizes = new Set<string>(), bytesPerPixel: number | undefined;
+  const sessionFor = async (size: string): Promise<InferenceSession> => {
+    // ONNX Runtime keeps the memory of every size it has met, in pieces that fit no other. Two sizes are let stand (a tile and the
+    // same tile transposed); for a third the session is opened afresh, which takes milliseconds and keeps the process from growing.
+    if (!sizes.has(size) && sizes.size === 2) {
+      await session.release();
+      session = await host.create();
+      sizes = new Set();
+    }
+    sizes.add(size);
+    return session;
+  };
+  let last: Promise<unknown> = Promise.resolve();
+  const oneAfterAnother = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
+  return {
+    ...traits,
+    device: host.place,
+    run: (input, width, height) => oneAfterAnother(async () =>
+      runSession(host, await sessionFor(`${width}×${height}`), input, width, height, traits.name)),
+    memory: () => oneAfterAnother(async () => ({ bytesPerPixel: bytesPerPixel ??= await host.bytesPerPixel(), free: host.free() })),
+    release: () => oneAfterAnother(() => session.release()),
+  };
+}
+
+/** One run. Throws ModelError when it fails or gives another size. */
+export async function runSession(
+  { runtime, pause }: Pick<OrtHost, 'runtime' | 'pause'>, session: InferenceSession, input: Float32Array, width: number, height: number, name: string,
+): Promise<Float32Array> {
+  const dims = [1, 3, height, width];
+  await pause(); // so that Ctrl-C, timers and progress have their turn between two runs
+  let output: InferenceSession.OnnxValueMapType[string];
+  try {
+    output = (await session.run({ input: new runtime.Tensor('float32', input, dims) })).output;
+  } catch (error) {
+    throw new ModelError(`${name} failed on ${width}×${height} (${brief(error)}); a smaller --tile needs less memory`, { cause: error });
+  }
+  if (output.dims.join() !== dims.join()) {
+    throw new ModelError(`${name} gives (${output.dims.join(', ')}) for (${dims.join(', ')}): expected the size of the input; it is not a deblurring model`);
+  }
+  return output.data as Float32Array;
+}
+
+/** The end of ONNX Runtime's message, where the reason stands, without C++ names before it. */
+export function brief(error: unknown): string {
+  return messageOf(error).replace(/^.*(?:was false\. |\[ONNXRuntimeError\] : |ERROR_MESSAGE: )/, '').replace(/\.$/, '').slice(0, 200);
+}
+
+function checkShape(session: InferenceSession, file: string): void {
+  const expected = `expected float32 input 'input' and output 'output' of (batch, 3, height, width) with free height and width`;
+  for (const [name, all] of [['input', session.inputMetadata], ['output', session.outputMetadata]] as const) {
+    const value = all.find((metadata) => metadata.name === name);
+    if (all.length !== 1 || !value?.isTensor) throw new ModelError(`${file}: ${expected}, got ${name} ${all.map((metadata) => `'${metadata.name}'`).join(', ')}`);
+    const [, channels, ...size] = value.shape;
+    const fits = value.type === 'float32' && value.shape.length === 4 && (channels === 3 || typeof channels === 'string') && size.every((dim) => typeof dim === 'string');
+    if (!fits && name === 'input') throw new ModelError(`${file}: ${expected}, got '${name}' ${value.type} (${value.shape.join(', ')})`);
+  }
+}
