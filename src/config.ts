@@ -1,15 +1,19 @@
 /**
- * Every setting of a training run, its default, and the reason for it. An experiment is a small YAML file that changes some;
- * `--set key=value` changes one more. Unknown keys are refused with the nearest name.
+ * Every setting of a training run, its default, and the reason for it. An experiment is a small YAML file that changes some, of the defaults or
+ * of the experiment it `extends`; `--set key=value` changes one more. Unknown keys are refused with the nearest name.
  */
 import { readFile } from 'node:fs/promises';
 import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { closest } from 'fastest-levenshtein';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { blurRecipes } from './blur/index.js';
+import { augmentations } from './diff-augment.js';
 import { ConfigError, messageOf } from './errors.js';
+import { adversarialTypes } from './losses/adversarial.js';
+import { lpipsNetworks, perceptualTypes } from './losses/perceptual.js';
 import { experimentsFolder } from './paths.js';
 
 const positiveInteger = z.int().positive();
@@ -32,6 +36,7 @@ const generator = z.discriminatedUnion('type', [
     type: z.literal('dgf-report'),
     rate: positiveInteger.default(32), //                         the report's rate
     norm: norm.default('instance'), //                            the report's Experiment 1 and later
+    range: z.enum(['signed', 'unit']).default('signed'), //       of the pictures: [−1, 1], tanh's own; unit: [0, 1], which tanh can leave. See asCoded
   }),
   z.strictObject({
     type: z.literal('residual-unet'),
@@ -42,7 +47,12 @@ const generator = z.discriminatedUnion('type', [
 
 const discriminator = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('patch'), ndf: positiveInteger.default(48), norm: norm.default('batch') }), // the paper's, conditional
-  z.strictObject({ type: z.literal('report'), fidelity: z.enum(['as-coded', 'as-meant']).default('as-meant') }), // the report's, unconditional
+  z.strictObject({
+    type: z.literal('report'), //                                 the report's, unconditional, on patches of 32×32
+    norm: norm.default('instance'),
+    patches: z.enum(['all', 'top-left']).default('all'), //       top-left: 4×4 of them from the corner, whatever the size of the picture. See asCoded
+    sigmoid: z.boolean().default(false), //                       end in a sigmoid, although the loss is on logits. See asCoded
+  }),
 ]);
 
 const optimizer = z.strictObject({
@@ -53,7 +63,7 @@ const optimizer = z.strictObject({
 });
 
 const schema = z.strictObject({
-  name: z.string().regex(/^[\w.-]+$/, 'letters, digits, dots and dashes').default('run'), // names the run in logs and tables
+  name: z.string().regex(/^[\w.-]+$/, 'letters, digits, dots and dashes').default('run'), // names the run in logs and tables; the file's own name in an experiment
   seed: z.int().min(0).default(1), //                             weights, data order, crops, blur and dropout follow from it
   steps: positiveInteger.default(100_000),
   data: z.array(source).min(1).default([{ path: 'data/scenes', weight: 1 }]),
@@ -75,10 +85,24 @@ const schema = z.strictObject({
       weight: z.number().min(0).default(170), //                  the paper's K₂, in the generator's own range
     }).prefault({}),
     adversarial: z.strictObject({
-      type: z.enum(['bce']).default('bce'), //                    non-saturating, on logits
+      type: z.enum(adversarialTypes).default('bce'), //           on logits, non-saturating; the others are in losses/adversarial.ts
       weight: z.number().min(0).default(1),
+      criticSteps: positiveInteger.default(1), //                 discriminator updates a step, on the same batch; 5 is usual for wgan and wgan-gp
+      clip: z.number().positive().default(0.01), //               wgan: the critic's weights stay within ± this; its inventors' value
+      penalty: z.number().min(0).default(10), //                  wgan-gp: weight of the gradient penalty; its inventors' value
+      detachFake: z.boolean().default(false), //                  cut the generator's adversarial term off its graph: no gradient. See asCoded
     }).prefault({}),
+    perceptual: z.strictObject({
+      type: z.enum(perceptualTypes), //                           which distance of features; losses/perceptual.ts lists them
+      network: z.enum(lpipsNetworks).default('vgg'), //           of the two lpips types
+      weight: z.number().min(0).default(145), //                  the paper's K₁
+      range: z.enum(['signed', 'unit']).default('signed'), //     lpips: what it is fed, [−1, 1] as it expects; unit: [0, 1]. See asCoded
+      backbone: z.string().nullable().default(null), //           file of the network's weights; null: the one that `unshake weights fetch` got
+      heads: z.string().nullable().default(null), //              lpips: file of its linear heads; null: likewise
+    }).nullable().default(null), //                               null: none
   }).prefault({}),
+  diffAugment: z.array(z.enum(augmentations)).default([]), //     differentiable augmentation of all that the discriminator judges, in this order
+  fidelity: z.enum(['as-intended', 'as-coded']).default('as-intended'), // as-coded: with the slips of the report's program, see asCoded
   optimizer: optimizer.prefault({}),
   discriminatorOptimizer: optimizer.nullable().default(null), //  null: the same settings as the generator's
   schedule: z.strictObject({
@@ -94,7 +118,33 @@ const schema = z.strictObject({
   validateEvery: positiveInteger.default(1000), //                steps
   validationPairs: positiveInteger.default(16), //                at most; drawn evenly from those held out
   validationCrop: positiveInteger.default(512), //                centre crop, at most this many pixels a side: whole frames would take longer than training
+}).check(({ value: { discriminator: critic, losses: { adversarial: { type } } }, issues }) => {
+  if (type === 'wgan-gp' && critic?.norm === 'batch') {
+    issues.push({ code: 'custom', input: critic.norm, path: ['discriminator', 'norm'], message: 'the gradient penalty is for each picture by itself, which batch norm mixes; use norm: instance with wgan-gp' });
+  }
 });
+
+/**
+ * What `fidelity: as-coded` sets, where nothing else is said: the slips of the report's program, each a setting of its own.
+ * Its rows were trained with them; without them the same experiment is what its text describes.
+ */
+const asCoded = {
+  generator: {
+    range: 'unit', //          pictures and targets are in [0, 1], the output is tanh's, in [−1, 1]
+  },
+  discriminator: {
+    patches: 'top-left', //    the grid of patches has a wrong step: of a 256×256 picture only the top left quarter is judged
+    sigmoid: true, //          binary cross-entropy *with logits* of what a sigmoid has left: the sum of both terms can't fall below ln(1 + 1/e) + ln 2 = 1.006
+  },
+  losses: {
+    adversarial: {
+      detachFake: true, //     the generator's adversarial term is of a detached picture: no gradient, so what is trained is L1 + LPIPS
+    },
+    perceptual: {
+      range: 'unit', //        LPIPS is fed [0, 1] where it expects [−1, 1]
+    },
+  },
+};
 
 export type Config = z.output<typeof schema>;
 export type OptimizerConfig = Config['optimizer'];
@@ -119,9 +169,38 @@ function explain(issue: z.core.$ZodIssue): string {
   return `${path || 'the settings'}: ${issue.message.replace(/^Invalid input: /, '')}`;
 }
 
+type Group = Record<string, unknown>;
+const isGroup = (value: unknown): value is Group => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** `changes` over `base`, group by group. A group that changes its `type` starts anew: the old type's settings say nothing about it. */
+function merge(base: Group, changes: Group): Group {
+  const merged = { ...base };
+  for (const [key, value] of Object.entries(changes)) {
+    const old = base[key];
+    const anew = !isGroup(old) || !isGroup(value) || (old.type !== undefined && value.type !== undefined && old.type !== value.type);
+    merged[key] = anew ? value : merge(old, value);
+  }
+  return merged;
+}
+
+/** Fills in what `fidelity: as-coded` means. Throws ConfigError where the report's program has no such run. */
+function withFidelity(settings: unknown, where: string): unknown {
+  if (!isGroup(settings) || settings.fidelity !== 'as-coded') return settings;
+  const typeAt = (...path: string[]): unknown => [...path, 'type'].reduce<unknown>((value, key) => isGroup(value) ? value[key] : undefined, settings);
+  const slips: Group = structuredClone(asCoded);
+  if (!String(typeAt('losses', 'perceptual')).startsWith('lpips')) delete (slips.losses as Group).perceptual;
+  if (typeAt('discriminator') === undefined) delete slips.discriminator;
+  const adversarial = typeAt('losses', 'adversarial') ?? 'bce';
+  if (typeAt('generator') !== 'dgf-report' || !['report', undefined].includes(typeAt('discriminator') as string) || adversarial !== 'bce') {
+    throw new ConfigError(`${where}: fidelity: as-coded: expected the report's own networks and loss (generator.type dgf-report, discriminator.type report, losses.adversarial.type bce); `
+      + 'its program for WGAN is not public. Leave fidelity out, or set the slips one by one (asCoded in src/config.ts)');
+  }
+  return merge(slips, settings);
+}
+
 /** Settings from a plain object: defaults filled in. Throws ConfigError naming every wrong key; `where` is the file or option it came from. */
 export function parseConfig(settings: unknown, where: string): Config {
-  const result = schema.safeParse(settings ?? {});
+  const result = schema.safeParse(withFidelity(settings ?? {}, where));
   if (result.success) return result.data;
   throw new ConfigError(`${where}: ${result.error.issues.map(explain).join('; ')}`);
 }
@@ -135,26 +214,29 @@ export function experimentNames(): string[] {
 }
 
 /** Sets `a.b.c` of a nested plain object. Throws ConfigError when a value lies in the way. */
-function setKey(settings: Record<string, unknown>, assignment: string): void {
+function setKey(settings: Group, assignment: string): void {
   const at = assignment.indexOf('=');
   if (at < 1) throw new ConfigError(`--set ${assignment}: expected key=value, for example --set optimizer.lr=1e-4`);
   const keys = assignment.slice(0, at).split('.');
   let holder = settings;
   for (const key of keys.slice(0, -1)) {
     const inner = holder[key] ??= {};
-    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) throw new ConfigError(`--set ${assignment}: ${key} is not a group of settings`);
-    holder = inner as Record<string, unknown>;
+    if (!isGroup(inner)) throw new ConfigError(`--set ${assignment}: ${key} is not a group of settings`);
+    holder = inner;
   }
   holder[keys[keys.length - 1]] = parse(assignment.slice(at + 1));
 }
 
-/** Reads an experiment (a name in experiments/, or a YAML path) and applies `key=value` assignments. Throws ConfigError. */
-export async function loadConfig(experiment: string, { set = [] }: { set?: readonly string[] } = {}): Promise<Config> {
+/** The settings of a YAML file over those of the experiment that it extends. `readers` are the files that led here. */
+async function readSettings(experiment: string, readers: readonly string[]): Promise<Group> {
   const shipped = fileURLToPath(new URL(`${experiment}.yaml`, experimentsFolder));
-  const path = existsSync(shipped) && !experiment.includes('/') ? shipped : experiment;
+  const beside = resolve(readers.length > 0 ? dirname(readers[readers.length - 1]) : '.', experiment);
+  const path = existsSync(shipped) && !experiment.includes('/') ? shipped : beside;
+  if (readers.includes(path)) throw new ConfigError(`${path}: extends itself, by way of ${readers.join(', ')}`);
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     const names = experimentNames();
-    throw new ConfigError(`${experiment}: no such experiment (${messageOf(error)}); expected a YAML file or one of ${names.join(', ')}`);
+    const by = readers.length > 0 ? `, which ${readers[readers.length - 1]} extends` : '';
+    throw new ConfigError(`${experiment}${by}: no such experiment (${messageOf(error)}); expected a YAML file or one of ${names.join(', ')}`);
   });
   let settings: unknown;
   try {
@@ -162,7 +244,16 @@ export async function loadConfig(experiment: string, { set = [] }: { set?: reado
   } catch (error) {
     throw new ConfigError(`${path}: not valid YAML (${messageOf(error)})`, { cause: error });
   }
-  if (typeof settings !== 'object' || Array.isArray(settings)) throw new ConfigError(`${path}: expected a mapping of settings`);
-  for (const assignment of set) setKey(settings as Record<string, unknown>, assignment);
-  return parseConfig(settings, path);
+  if (!isGroup(settings)) throw new ConfigError(`${path}: expected a mapping of settings`);
+  const { extends: parent, ...own }: Group = { name: basename(path).replace(/\.ya?ml$/, '').replace(/[^\w.-]/g, '-'), ...settings };
+  if (parent === undefined) return own;
+  if (typeof parent !== 'string') throw new ConfigError(`${path}: extends: expected the name of an experiment, or a YAML file, received ${JSON.stringify(parent)}`);
+  return merge(await readSettings(parent, [...readers, path]), own);
+}
+
+/** Reads an experiment (a name in experiments/, or a YAML path), what it `extends` first, and applies `key=value` assignments. Throws ConfigError. */
+export async function loadConfig(experiment: string, { set = [] }: { set?: readonly string[] } = {}): Promise<Config> {
+  const settings = await readSettings(experiment, []);
+  for (const assignment of set) setKey(settings, assignment);
+  return parseConfig(settings, experiment);
 }

@@ -1,14 +1,15 @@
 /** The networks of a run with their optimizers, and one training step of theirs. */
 import {
-  Adam, AdamW, Ema, GradScaler, RMSprop, SGD, add, autocast, backward, clipGradNorm, detach, mulScalar, noGrad, permute, scope, tensor, to, toDtype,
+  Adam, AdamW, Ema, GradScaler, RMSprop, SGD, autocast, backward, clamp_, clipGradNorm, detach, mulScalar, noGrad, permute, scope, tensor, to, toDtype,
   type Device, type Optimizer, type Tensor,
 } from '@unshake/libtorch';
 import type { Config, OptimizerConfig } from './config.js';
 import type { Batch } from './data.js';
-import { discriminatorLoss, generatorLoss } from './losses/adversarial.js';
-import { pixelLoss } from './losses/pixel.js';
+import { discriminatorObjective, generatorObjective, type Judging, type Objective } from './losses/objectives.js';
+import { makePerceptual, type Perceptual } from './losses/perceptual.js';
 import { makeDiscriminator, makeGenerator, toRange, type Discriminator, type Generator } from './models/index.js';
 import { autocastOptions, choosePrecision, type Precision } from './precision.js';
+import { randomAt } from './random.js';
 
 export interface Players {
   config: Config;
@@ -18,6 +19,7 @@ export interface Players {
   optimizer: Optimizer;
   discriminator: Discriminator | null;
   discriminatorOptimizer: Optimizer | null;
+  perceptual: Perceptual | null;
   /** Averaged generator weights: what is validated, exported and shipped. */
   ema: Ema;
   /** Only for fp16. */
@@ -46,14 +48,15 @@ export function makePlayers(config: Config, device: Device): Players {
   return {
     config, device, precision, generator, discriminator,
     optimizer: makeOptimizer(generator.parameters(), config.optimizer),
+    perceptual: makePerceptual(config),
     discriminatorOptimizer: discriminator && makeOptimizer(discriminator.parameters(), config.discriminatorOptimizer ?? config.optimizer),
     ema: new Ema(generator.stateDict(), config.ema),
     scaler: precision === 'fp16' ? new GradScaler() : null,
   };
 }
 
-export function releasePlayers({ generator, optimizer, discriminator, discriminatorOptimizer, ema }: Players): void {
-  for (const owner of [optimizer, discriminatorOptimizer, discriminator, ema, generator]) owner?.release();
+export function releasePlayers({ generator, optimizer, discriminator, discriminatorOptimizer, perceptual, ema }: Players): void {
+  for (const owner of [optimizer, discriminatorOptimizer, discriminator, perceptual, ema, generator]) owner?.release();
 }
 
 /** N, H, W, 3 bytes → N, 3, H, W in [0, 1] on the device; the byte order is channels-last already. */
@@ -70,19 +73,23 @@ export function learningRate({ schedule }: Config, base: number, step: number, p
 }
 
 /** Part of a step's batch, as large as the device takes at once: N, 3, H, W each, in the generator's range. */
-interface MicroBatch { blur: Tensor; sharp: Tensor; /** Its share of the step's images. */ share: number }
+interface MicroBatch {
+  blur: Tensor;
+  sharp: Tensor;
+  /** Its share of the step's images. */
+  share: number;
+  /** Places of its images in the step's batch: [first, end). */
+  place: readonly [number, number];
+}
 
 function microBatches({ blur, sharp, names }: Batch, { config: { batchSize, crop }, device, generator }: Players): MicroBatch[] {
   const bytes = crop * crop * 3;
   return Array.from({ length: Math.ceil(names.length / batchSize) }, (_, i) => {
     const first = i * batchSize, end = Math.min(names.length, first + batchSize);
     const part = (all: Uint8Array): Tensor => toRange(imagesToTensor(all.subarray(first * bytes, end * bytes), [end - first, crop, crop], device), generator.range);
-    return { blur: part(blur), sharp: part(sharp), share: (end - first) / names.length };
+    return { blur: part(blur), sharp: part(sharp), share: (end - first) / names.length, place: [first, end] };
   });
 }
-
-/** What one player minimises on a micro-batch, and the terms of it that are logged. */
-interface Objective { total: Tensor; terms: Record<string, Tensor> }
 
 /**
  * One update of one player. Gradients add up over the micro-batches, each weighted by its share, so that they are those of the
@@ -109,8 +116,6 @@ function update(players: Players, optimizer: Optimizer, clip: number | null, par
   return losses;
 }
 
-const inFloat = (x: Tensor): Tensor => toDtype(x, 'float32');
-
 /** Runs `fn` with parameters that pass gradients on and collect none. */
 function frozen<T>(parameters: readonly Tensor[], fn: () => T): T {
   for (const parameter of parameters) parameter.setRequiresGrad(false);
@@ -121,42 +126,42 @@ function frozen<T>(parameters: readonly Tensor[], fn: () => T): T {
   }
 }
 
+/** Streams of random numbers at one (seed, step, place in the batch): data.ts and data/crop.ts use 0 to 2. */
+const lossStream = 3;
+
 /**
- * One step of the discriminator, if there is one, then one of the generator. `progress` in [0, 1] sets the learning rate. A batch of more
- * than `batchSize` images is taken in micro-batches of that size. Returns each loss by name, before its update.
+ * The discriminator's updates, if there is one, then one of the generator. `progress` in [0, 1] sets the learning rate. A batch of more
+ * than `batchSize` images is taken in micro-batches of that size. Returns each loss by name, before its (last) update.
  */
 export function trainStep(players: Players, batch: Batch, step: number, progress: number): Losses {
   const { config, device, precision, generator, optimizer, discriminator, discriminatorOptimizer, ema } = players;
-  const { losses: { pixel, adversarial } } = config;
-  const mixed = <T>(fn: () => T): T => autocast(fn, autocastOptions(precision, device));
+  const { seed, losses: { adversarial } } = config;
+  const autocasting = autocastOptions(precision, device);
+  const generate = (blur: Tensor): Tensor => autocast(() => generator.forward(blur), autocasting);
+  const judging = ({ place: [first, end] }: MicroBatch): Judging => ({
+    ...players, autocast: autocasting,
+    randoms: (use) => Array.from({ length: end - first }, (_, i) => randomAt(seed, step, first + i, lossStream, use)),
+  });
   return scope(() => {
     const parts = microBatches(batch, players);
     // Both players share one run of the generator. Over several micro-batches that would keep all their graphs, so it runs once more instead.
-    const shared = parts.length === 1 ? mixed(() => generator.forward(parts[0].blur)) : null;
+    const shared = parts.length === 1 ? generate(parts[0].blur) : null;
     const losses: Losses = {};
 
     if (discriminator && discriminatorOptimizer) {
       discriminatorOptimizer.lr = learningRate(config, (config.discriminatorOptimizer ?? config.optimizer).lr, step, progress);
-      Object.assign(losses, update(players, discriminatorOptimizer, null, parts, ({ blur, sharp }) => {
-        const generated = shared ? detach(shared) : noGrad(() => mixed(() => generator.forward(blur)));
-        const [real, fake] = mixed(() => [discriminator.forward(blur, sharp), discriminator.forward(blur, generated)]);
-        const total = discriminatorLoss(inFloat(real), inFloat(fake));
-        return { total, terms: { discriminator: total } };
-      }));
+      for (let round = 0; round < adversarial.criticSteps; round++) {
+        Object.assign(losses, update(players, discriminatorOptimizer, null, parts, (part) => {
+          const generated = shared ? detach(shared) : noGrad(() => generate(part.blur));
+          return discriminatorObjective(judging(part), discriminator, { ...part, generated }, round);
+        }));
+        if (adversarial.type === 'wgan') noGrad(() => discriminatorOptimizer.parameters.forEach((parameter) => clamp_(parameter, -adversarial.clip, adversarial.clip)));
+      }
     }
 
     optimizer.lr = learningRate(config, config.optimizer.lr, step, progress);
-    Object.assign(losses, update(players, optimizer, config.gradientClip, parts, ({ blur, sharp }) => {
-      const generated = shared ?? mixed(() => generator.forward(blur));
-      const pixelTerm = pixelLoss(pixel.type, inFloat(generated), sharp);
-      const terms: Record<string, Tensor> = { [pixel.type]: pixelTerm };
-      let total = mulScalar(pixelTerm, pixel.weight);
-      if (discriminator && discriminatorOptimizer) {
-        terms.adversarial = frozen(discriminatorOptimizer.parameters, () => generatorLoss(inFloat(mixed(() => discriminator.forward(blur, generated)))));
-        total = add(total, mulScalar(terms.adversarial, adversarial.weight));
-      }
-      return { total, terms: { ...terms, generator: total } };
-    }));
+    Object.assign(losses, update(players, optimizer, config.gradientClip, parts, (part) =>
+      frozen(discriminatorOptimizer?.parameters ?? [], () => generatorObjective(judging(part), { ...part, generated: shared ?? generate(part.blur) }))));
     ema.update(generator.stateDict(), step + 1);
     return losses;
   });

@@ -4,17 +4,10 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { manualSeed, memory, setNumThreads } from '@unshake/libtorch';
 import { parseConfig } from '../src/config.js';
-import type { Batch } from '../src/data.js';
 import { learningRate, makePlayers, releasePlayers, trainStep, type Losses, type Players } from '../src/players.js';
-import { randomAt } from '../src/random.js';
+import { batchOf } from './small-batch.js';
 
 const small = { batchSize: 2, crop: 32, precision: 'fp32', generator: { type: 'dgf-report', rate: 4 }, discriminator: { type: 'patch', ndf: 4 } };
-
-function batchOf({ batchSize, crop }: { batchSize: number; crop: number }, seed: number): Batch {
-  const random = randomAt(seed);
-  const bytes = () => Uint8Array.from({ length: batchSize * crop * crop * 3 }, () => random.integer(256));
-  return { blur: bytes(), sharp: bytes(), names: Array.from({ length: batchSize }, (_, i) => `image-${i}`) };
-}
 
 const weights = (tensors: Iterable<[string, { toBytes(): Uint8Array }]>): string => [...tensors].map(([name, value]) => `${name}:${Buffer.from(value.toBytes()).toString('base64')}`).join('\n');
 

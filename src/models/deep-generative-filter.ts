@@ -89,19 +89,21 @@ class ReportLayer extends Module {
   }
 }
 
-/** N, 3, H, W in [−1, 1] → the same. 768,384 parameters at rate 32 with instance norm. */
+/** N, 3, H, W in `range` → [−1, 1]. 768,384 parameters at rate 32 with instance norm. */
 export class ReportGenerator extends Module implements Generator {
   head; layers; tail; tn; o1; act; o2;
   readonly #norm;
-  readonly range = 'signed';
+  readonly range;
   readonly multiple = 1;
   readonly whole: boolean;
   /** 1 (head) + 7·1 + 2 + 3 + 2 (dense) + 1 + 1 (output). */
   readonly receptiveRadius = 17;
 
-  constructor({ rate = 32, norm = 'instance' }: { rate?: number; norm?: Norm } = {}) {
+  /** `range: 'unit'` is the report's slip: pictures in [0, 1], although tanh leaves [−1, 1]. */
+  constructor({ rate = 32, norm = 'instance', range = 'signed' }: { rate?: number; norm?: Norm; range?: Generator['range'] } = {}) {
     super();
     this.#norm = norm;
+    this.range = range;
     this.whole = norm === 'instance';
     const dilations: Record<number, number> = { 2: 2, 4: 3, 6: 2 };
     this.head = new Conv2d(3, 4 * rate, 3, { padding: 1 });

@@ -40,33 +40,39 @@ export class PatchDiscriminator extends Module implements Discriminator {
 const patch = 32;
 
 /**
- * The report's discriminator, unconditional, on 32×32 patches: three 3×3 convolutions of stride 2 with instance norm, a linear layer; the mean over patches.
- * `as-coded`: a 4×4 grid of step 32, so that only the top left 128×128 is ever seen, and a sigmoid (on which the report's BCE puts a second one).
- * `as-meant`: the grid covers the whole image, and the result is a logit. 75,649 parameters either way.
+ * The report's discriminator, unconditional, on 32×32 patches: three 3×3 convolutions of stride 2 with norm and LeakyReLU, a linear layer; the mean over patches.
+ * 75,649 parameters with instance norm. The report's program has two slips: its grid is 4×4 patches whatever the picture's size (`patches: 'top-left'`), so that
+ * only the top left 128×128 is ever seen, and a sigmoid stands before the mean (`sigmoid`), on which its loss puts a second one.
  */
 export class ReportDiscriminator extends Module implements Discriminator {
-  convs; fc;
-  readonly #fidelity;
+  convs; norms; fc;
+  readonly #options;
 
-  constructor({ fidelity = 'as-meant' }: { fidelity?: 'as-coded' | 'as-meant' } = {}) {
+  constructor({ norm = 'instance', patches = 'all', sigmoid: ends = false }: { norm?: 'batch' | 'instance'; patches?: 'all' | 'top-left'; sigmoid?: boolean } = {}) {
     super();
-    this.#fidelity = fidelity;
-    this.convs = [[3, 32], [32, 64], [64, 96]].map(([from, to]) => new Conv2d(from, to, 3, { stride: 2 }));
+    this.#options = { patches, ends };
+    const channels = [3, 32, 64, 96];
+    this.convs = [0, 1, 2].map((i) => new Conv2d(channels[i], channels[i + 1], 3, { stride: 2 }));
+    this.norms = norm === 'batch' ? channels.slice(1).map((count) => new BatchNorm2d(count)) : null;
     this.fc = new Linear(96 * 3 * 3, 1);
   }
 
   /** The candidate, N, 3, H, W → N, 1; `blur` is not looked at. */
   forward(_blur: Tensor, candidate: Tensor): Tensor {
     const [n, , height, width] = candidate.shape;
-    const coded = this.#fidelity === 'as-coded';
-    const rows = coded ? 4 : Math.floor(height / patch), columns = coded ? 4 : Math.floor(width / patch);
+    const { patches, ends } = this.#options;
+    const corner = patches === 'top-left';
+    const rows = corner ? 4 : Math.floor(height / patch), columns = corner ? 4 : Math.floor(width / patch);
     if (height < rows * patch || width < columns * patch || rows === 0 || columns === 0) {
-      throw new RangeError(`the report's discriminator (${this.#fidelity}) needs crops of ${coded ? 128 : patch} pixels or more, received ${width}×${height}`);
+      throw new RangeError(`the report's discriminator (patches: ${patches}) needs crops of ${corner ? 128 : patch} pixels or more, received ${width}×${height}`);
     }
     const window = narrow(narrow(candidate, 2, 0, rows * patch), 3, 0, columns * patch);
     let x = reshape(permute(reshape(window, [n, 3, rows, patch, columns, patch]), [0, 2, 4, 1, 3, 5]), [n * rows * columns, 3, patch, patch]);
-    for (const conv of this.convs) x = instanceNormLeakyRelu(conv.forward(x), { negativeSlope: 0.2 }); // 32 → 15 → 7 → 3
+    this.convs.forEach((conv, i) => { // 32 → 15 → 7 → 3
+      const features = conv.forward(x);
+      x = this.norms ? leakyRelu(this.norms[i].forward(features), 0.2) : instanceNormLeakyRelu(features, { negativeSlope: 0.2 });
+    });
     const score = this.fc.forward(reshape(x, [n * rows * columns, -1]));
-    return mean(reshape(coded ? sigmoid(score) : score, [n, rows * columns]), [1], { keepDim: true });
+    return mean(reshape(ends ? sigmoid(score) : score, [n, rows * columns]), [1], { keepDim: true });
   }
 }

@@ -25,12 +25,12 @@ export interface Discriminator extends Module {
 
 export type GeneratorConfig =
   | { type: 'dgf-paper'; rate: number; norm: Norm; dropout: number }
-  | { type: 'dgf-report'; rate: number; norm: Norm }
+  | { type: 'dgf-report'; rate: number; norm: Norm; range?: 'signed' | 'unit' }
   | { type: 'residual-unet'; width: number; blocks: readonly [number, number, number] };
 
 export type DiscriminatorConfig =
   | { type: 'patch'; ndf: number; norm: Norm }
-  | { type: 'report'; fidelity: 'as-coded' | 'as-meant' };
+  | { type: 'report'; norm: Norm; patches: 'all' | 'top-left'; sigmoid: boolean };
 
 export function makeGenerator(config: GeneratorConfig): Generator {
   switch (config.type) {
