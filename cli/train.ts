@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Device } from '@unshake/libtorch';
 import { loadConfig, parseConfig, type Config } from '../src/config.js';
-import { ModelError, UsageError } from '../src/errors.js';
+import { UsageError } from '../src/errors.js';
 import { findModel } from '../src/model-path.js';
 import { runConfig } from '../src/run-folder.js';
 import { train } from '../src/train.js';
@@ -50,14 +50,13 @@ export function registerTrain(root: Command): void {
     .option('--minutes <m>', 'stop after this much training time; the learning rate follows the clock', positive('--minutes', false))
     .option('--set <key=value>', 'change one setting, e.g. optimizer.lr=1e-4 (repeatable)', (value: string, all: string[]) => [...all, value], [])
     .option('--resume', 'continue the run in --out from its newest checkpoint')
-    .option('--init-from <model>', 'start from the weights of a checkpoint or a run')
+    .option('--init-from <model>', 'start from the weights of a checkpoint, a run, or a model exported from the same network')
     .option('--limit-pairs <n>', 'train on this many pairs only, drawn by the seed', positive('--limit-pairs', true))
     .option('--nproc <n>', 'processes (only 1 as yet)', positive('--nproc', true), 1)
     .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
     .action(async (experiment: string, options: Options) => {
       if (options.nproc !== 1) throw new UsageError('--nproc: training by several processes is not there yet; use 1');
       const initFrom = options.initFrom === undefined ? undefined : await findModel(options.initFrom);
-      if (initFrom?.kind === 'onnx') throw new ModelError(`--init-from ${options.initFrom}: ONNX files can't be trained further; give a checkpoint or a run's folder`);
       const config = await settings(experiment, options);
       const stop = new AbortController();
       const onSignal = (): void => stop.abort();

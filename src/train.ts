@@ -1,13 +1,15 @@
 /** Training: D step · G step · log · validate · checkpoint. Resuming is the same path, entered at a later step. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { DeviceError, LibtorchMissingError, chooseDevice, copy_, keepFreedMemory, manualSeed, noGrad, setNumThreads, type Device } from '@unshake/libtorch';
+import { DeviceError, LibtorchMissingError, chooseDevice, copy_, keepFreedMemory, manualSeed, noGrad, scope, setNumThreads, tensor, type Device, type Tensor } from '@unshake/libtorch';
 import { checkpointPath, environmentOf, loadCheckpoint, loadGenerator, newestCheckpoint, pruneCheckpoints, saveBest, saveCheckpoint, type Best } from './checkpoint.js';
 import type { Config } from './config.js';
 import { openLoader, type Loader, type SourceSummary } from './data.js';
 import { AbortedError, CheckpointError, DivergedError, MissingError, messageOf } from './errors.js';
 import { writeImage } from './image/codec-node.js';
+import { readWeights } from './onnx/weights.js';
 import { makePlayers, releasePlayers, trainStep, type Losses, type Players } from './players.js';
 import type { LongWork } from './progress.js';
 import { createRun, reopenRun, type RunFolder } from './run-folder.js';
@@ -17,7 +19,7 @@ export interface TrainOptions extends LongWork {
   device?: Device | 'auto';
   /** Continue the run in the folder from its newest checkpoint. */
   resume?: boolean;
-  /** Start from a checkpoint's averaged weights. */
+  /** Start from the averaged weights of a checkpoint, or from an ONNX file that was exported from the same network. */
   initFrom?: string;
   /** Stop after this much training time, counted over all resumptions; the learning rate then follows the clock, and two runs differ. */
   minutes?: number;
@@ -52,14 +54,29 @@ function openData(config: Config): Promise<Loader> {
   });
 }
 
-/** Copies a checkpoint's averaged weights into fresh players. Throws CheckpointError when the networks differ. */
+/** Copies a trained network's weights into fresh players. Throws CheckpointError when the networks differ, ModelError for a damaged ONNX file. */
 function initialise(players: Players, path: string): void {
+  const start = (weights: Map<string, Tensor>, what: string): void => {
+    try {
+      players.generator.loadStateDict(weights);
+      noGrad(() => players.ema.average.forEach((value, name) => copy_(value, weights.get(name)!)));
+    } catch (error) {
+      throw new CheckpointError(`${path} (${what}) can't start this run (${JSON.stringify(players.config.generator)}): ${messageOf(error)}`, { cause: error });
+    }
+  };
+  if (path.endsWith('.onnx')) return scope(() => {
+    // A network's parameters have PyTorch's names in the graph, whose own constants have others; a slope of n channels may be n×1×1 there.
+    const own = players.generator.stateDict();
+    const long = (shape: readonly number[]): string => shape.filter((size) => size !== 1).join();
+    const weights = [...readWeights(readFileSync(path), path)].filter(([name]) => own.has(name)).map(([name, { shape, data }]): [string, Tensor] => {
+      const wanted = own.get(name)!.shape;
+      return [name, tensor(data, long(shape) === long(wanted) ? wanted : shape)];
+    });
+    start(new Map(weights), 'exported');
+  });
   const { generator, info } = loadGenerator(path);
   try {
-    players.generator.loadStateDict(generator.stateDict());
-    noGrad(() => players.ema.average.forEach((value, name) => copy_(value, generator.stateDict().get(name)!)));
-  } catch (error) {
-    throw new CheckpointError(`${path} (${JSON.stringify(info.config.generator)}) can't start this run (${JSON.stringify(players.config.generator)}): ${messageOf(error)}`, { cause: error });
+    start(generator.stateDict(), JSON.stringify(info.config.generator));
   } finally {
     generator.release();
   }

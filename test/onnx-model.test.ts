@@ -6,6 +6,7 @@ import { buildOnnx, type OnnxGraph } from '../src/onnx/build.js';
 import { fromFloat16, toFloat16 } from '../src/onnx/float16.js';
 import { lowerTrace } from '../src/onnx/lower.js';
 import { readMetadata } from '../src/onnx/metadata.js';
+import { readWeights } from '../src/onnx/weights.js';
 import { randomAt } from '../src/random.js';
 import { checkNetwork, record, type Network, type Recorded, type Recorder } from './onnx-recorder.js';
 import { randomTensor } from './onnx-reference.js';
@@ -51,6 +52,18 @@ test('metadata come back, whatever the characters', () => {
   assert.deepEqual(readMetadata(buildOnnx(lower(unet3).graph)), {});
 });
 const unet3: Network = (input, r) => convolution(r, input, 'only', [3, 4, 1]);
+
+test('weights come back by name: as they were in float32, rounded in half precision', () => {
+  const written = lower(unet3).graph.initializers.filter(({ name }) => /weight|bias/.test(name));
+  for (const half of [false, true]) {
+    const read = readWeights(buildOnnx(lower(unet3, { half }).graph), 'model.onnx');
+    for (const { name, dims, data } of written) {
+      assert.deepEqual(read.get(name)!.shape, dims);
+      assert.deepEqual([...read.get(name)!.data], Array.from(data as Float32Array, (value) => (half ? fromFloat16(toFloat16(value)) : value)));
+    }
+  }
+  assert.throws(() => readWeights(new TextEncoder().encode('no model'), 'photo.onnx'), (error: Error) => error instanceof ModelError && /photo\.onnx is not an ONNX model/.test(error.message));
+});
 
 test('what is not an ONNX model is refused, naming it', () => {
   const bytes = buildOnnx(lower(unet3).graph), random = randomAt(5);

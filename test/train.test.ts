@@ -104,6 +104,10 @@ test('--init-from starts from the averaged weights, of the same network only', (
   ok(unshake('train', 'smoke', '--data', data, '--out', run, '--steps', '1', '--init-from', from, '--set', 'optimizer.lr=1e-12'));
   const loss = (folderName: string, index: number) => readLog(folderName).at(index)!.l1;
   assert.notEqual(loss(run, 0), loss(from, 0), 'not the fresh weights');
+  const file = join(folder, 'from.onnx'), again = join(folder, 'from-onnx');
+  ok(unshake('export', from, '-o', file));
+  ok(unshake('train', 'smoke', '--data', data, '--out', again, '--steps', '1', '--init-from', file, '--set', 'optimizer.lr=1e-12'));
+  assert.equal(loss(again, 0), loss(run, 0), 'an exported model starts a run as its checkpoint does');
   const other = unshake('train', 'smoke', '--data', data, '--out', join(folder, 'misfit'), '--init-from', from, '--set', 'generator.rate=4');
   assert.equal(other.status, 1);
   assert.match(other.stderr, /CHECKPOINT: .*can't start this run/);
