@@ -23,6 +23,8 @@ const source = z.strictObject({
   path: z.string().min(1), //                                     a dataset folder; with `blur`, a folder of sharp photographs
   weight: z.number().min(0).default(1), //                        share of the examples, relative to the other sources
   blur: z.enum(blurRecipes).optional(), //                        blur sharp photographs with this recipe, anew for each example
+  rescale: z.tuple([z.number().positive().max(1), z.number().positive().max(1)]).optional(), // shrink pictures by a factor between these, anew for each example: blur and detail of every size
+  jpeg: z.number().min(0).max(1).default(0), //                   share of the examples whose blurry half goes through JPEG at quality 50 to 95
 });
 
 const generator = z.discriminatedUnion('type', [

@@ -19,6 +19,10 @@ export interface Source {
   weight?: number;
   /** Blur the sharp pictures anew for each example, instead of reading their blurred partners. */
   blur?: BlurRecipe;
+  /** Shrink the pictures by a factor drawn from this range, log-uniformly, anew for each example; within (0, 1]. Default: full size. */
+  rescale?: readonly [number, number];
+  /** Share of the examples whose blurry half is compressed as JPEG. Default 0. */
+  jpeg?: number;
 }
 
 export interface LoaderOptions extends Partial<CropOptions> {
@@ -68,7 +72,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     if (!Number.isSafeInteger(value) || value < least) throw new ConfigError(`${key}: expected a whole number of at least ${least}, got ${value}`);
   }
   const sources = options.sources.map((source) => ({ ...source, weight: source.weight ?? 1 }));
-  checkWeights(sources);
+  checkSources(sources);
 
   const datasets = await Promise.all(sources.map(({ path, blur }) => openDataset(path, { ab, blurFolder, recipe: blur })));
   const divisions = divide(datasets.map(({ path, splits }, i) => {
@@ -88,7 +92,8 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     let left = random.uniform() * totalWeight;
     let chosen = weights.findIndex((weight) => { left -= weight; return left < 0; });
     if (chosen < 0) chosen = weights.findLastIndex((weight) => weight > 0); // the last bit of a rounded sum
-    return { pair: random.pick(pairs[chosen]), recipe: sources[chosen].blur, seed, step, index };
+    const { blur: recipe, rescale, jpeg } = sources[chosen];
+    return { pair: random.pick(pairs[chosen]), recipe, rescale, jpeg, seed, step, index };
   };
 
   const pool = openPool(workers, { crop, flipHorizontal, flipVertical, transpose }, cacheBytes);
@@ -127,10 +132,12 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
   };
 }
 
-function checkWeights(sources: readonly { path: string; weight: number }[]): void {
+function checkSources(sources: readonly (Source & { weight: number })[]): void {
   if (sources.length === 0) throw new ConfigError('data: expected at least one source, got none');
-  for (const { path, weight } of sources) {
+  for (const { path, weight, rescale: [least, most] = [1, 1], jpeg = 0 } of sources) {
     if (!Number.isFinite(weight) || weight < 0) throw new ConfigError(`data: ${path}: expected a weight of 0 or more, got ${weight}`);
+    if (!(0 < least && least <= most && most <= 1)) throw new ConfigError(`data: ${path}: expected rescale: [least, most] with 0 < least ≤ most ≤ 1, got [${least}, ${most}]`);
+    if (!(jpeg >= 0 && jpeg <= 1)) throw new ConfigError(`data: ${path}: expected a share jpeg in 0…1, got ${jpeg}`);
   }
   if (sources.every(({ weight }) => weight === 0)) throw new ConfigError('data: expected at least one source with a weight above 0');
 }

@@ -8,6 +8,7 @@ import { cameraPoses, randomLength, randomPath } from '../src/blur/motion.js';
 import { randomObject } from '../src/blur/objects.js';
 import { photoShares } from '../src/blur/photo.js';
 import { addSensorNoise, boostHighlights } from '../src/blur/sensor.js';
+import { isOpen, momentsFor, openPath } from '../src/blur/shutter.js';
 import { kernelOfPath, pathLength } from '../src/blur/trajectory.js';
 import type { RgbImage } from '../src/image/image.js';
 import { randomAt } from '../src/random.js';
@@ -116,6 +117,40 @@ test('whole photos are not shifted against their targets, objects included', () 
   assert.ok(Math.sqrt(squares) < 2.5, `typical shift ${Math.sqrt(squares)}`);
   const doubt = 3.5 * Math.sqrt(squares / 2 / n);
   assert.ok(Math.abs(x) < doubt && Math.abs(y) < doubt, `${x}, ${y} ± ${doubt}`);
+});
+
+test('uniform: the same kernel everywhere, displacing nothing on the whole; half of the pictures darken towards their edge', () => {
+  const size = 81, plain: RgbImage = { width: size, height: size, channels: 3, data: new Uint8Array(size * size * 3).fill(180) };
+  let dark = 0, x = 0, y = 0;
+  const sharp = spot(size), [x0, y0] = centreOfLight(sharp), draws = 60;
+  for (let seed = 0; seed < draws; seed++) {
+    const { blur, sharp: target } = blurPhoto(plain, randomAt(31, seed), 'uniform');
+    assert.equal(target, plain);
+    const middle = blur.data[3 * (40 * size + 40)];
+    assert.equal(middle, 180, 'no kernel reaches from the edge to the middle');
+    if (blur.data.some((v) => v < 180)) dark++;
+    assert.ok(blur.data.every((v) => v <= 180));
+    const [cx, cy] = centreOfLight(blurPhoto(sharp, randomAt(32, seed), 'uniform').blur);
+    x += (cx - x0) / draws;
+    y += (cy - y0) / draws;
+  }
+  assert.ok(dark > draws * 0.25 && dark < draws * 0.75, `${dark} of ${draws} darken`);
+  assert.ok(Math.hypot(x, y) < 2, `mean shift ${x}, ${y}`);
+});
+
+test('a shutter keeps the middle of each frame, the middle of the exposure, and the part of its time that it is open', () => {
+  for (const frames of [7, 13]) {
+    const moments = momentsFor(40, { frames, open: 0 });
+    assert.ok(moments >= 40 && moments % frames === 0 && moments % 2 === 1);
+    const seen = (open: number): number[] => Array.from({ length: moments }, (_, i) => i).filter(isOpen({ frames, open }, moments));
+    assert.equal(seen(0).length, frames);
+    assert.ok(seen(0).includes((moments - 1) / 2));
+    assert.equal(seen(1).length, moments);
+    const path = openPath({ x: Float64Array.from({ length: moments }, (_, i) => i), y: new Float64Array(moments) }, { frames, open: 0 });
+    assert.deepEqual([...path.x], seen(0));
+    assert.equal(path.y.length, frames);
+  }
+  assert.equal(momentsFor(17), 17);
 });
 
 test('path lengths: mostly a few to some twenty pixels', () => {

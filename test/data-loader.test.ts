@@ -114,6 +114,40 @@ test('a blur recipe: the target is a window of the photo, the blur another at ev
   });
 });
 
+test('rescale shrinks both halves alike by a factor of its range, and no further than the crop allows', async (t) => {
+  const root = await temporaryFolder(t), width = 120, height = 90, crop = 30;
+  // Steps across a crop of smooth ramps tell how much it was shrunk.
+  await writeTree(root, { 'train/sharp/a.png': picture(width, height, (x, y, c) => [2 * x, 2 * y, 200][c]), 'train/blur/a.png': picture(width, height, (x, y, c) => [2 * x, 2 * y, 100][c]) });
+  const factors = async (rescale: [number, number]): Promise<number[]> => {
+    const { blur, sharp } = (await batches({ sources: [{ path: root, rescale }], batchSize: 64, crop, flipHorizontal: false }, [0]))[0];
+    return Array.from({ length: 64 }, (_, n) => {
+      const at = (data: Uint8Array, x: number, y: number, c: number): number => data[((n * crop + y) * crop + x) * 3 + c];
+      for (let y = 0; y < crop; y++) for (let x = 0; x < crop; x++) {
+        assert.deepEqual([at(blur, x, y, 0), at(blur, x, y, 1)], [at(sharp, x, y, 0), at(sharp, x, y, 1)]);
+        assert.deepEqual([at(sharp, x, y, 2), at(blur, x, y, 2)], [200, 100]);
+      }
+      return (2 * (crop - 10)) / (at(sharp, crop - 5, 9, 0) - at(sharp, 5, 9, 0));
+    });
+  };
+  const wide = await factors([0.4, 1]);
+  assert.ok(Math.min(...wide) < 0.5 && Math.min(...wide) > 0.38 && Math.max(...wide) > 0.85 && Math.max(...wide) < 1.03, `${Math.min(...wide)} to ${Math.max(...wide)}`);
+  assert.ok((await factors([0.1, 0.1])).every((factor) => Math.abs(factor - 1 / 3) < 0.01), 'a third: 90 pixels to 30');
+  await assert.rejects(() => openLoader({ sources: [{ path: root, rescale: [0.8, 0.4] }], seed: 1, batchSize: 1, crop }), (error) => error instanceof ConfigError && /rescale/.test(error.message));
+});
+
+test('jpeg compresses the stated share of the blurry halves, never the target', async (t) => {
+  const root = await temporaryFolder(t);
+  await writeTree(root, { 'train/sharp/a.png': noise(3, 60, 60), 'train/blur/a.png': noise(3, 60, 60) });
+  const { blur, sharp } = (await batches({ sources: [{ path: root, jpeg: 0.3 }], batchSize: 200, crop: 24 }, [0]))[0], size = 24 * 24 * 3;
+  let compressed = 0;
+  for (let n = 0; n < 200; n++) {
+    const difference = sharp.subarray(n * size, (n + 1) * size).reduce((sum, v, i) => sum + Math.abs(v - blur[n * size + i]), 0) / size;
+    if (difference > 0) compressed++;
+    assert.ok(difference < 60, 'still the same picture');
+  }
+  assert.ok(compressed > 35 && compressed < 85, `60 expected, got ${compressed}`);
+});
+
 test('validation: val/ where there is one, 5 % of the scenes where not, never trained on', async (t) => {
   const root = await temporaryFolder(t);
   await writePairs(join(root, 'split/train'), numbered(3, 'train'));

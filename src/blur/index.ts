@@ -5,11 +5,13 @@ import { convolve } from './kernel.js';
 import { fromLinear, toLinear } from './linear.js';
 import { blurAsCamera } from './photo.js';
 import { kernelOfPath, randomTrajectory, shortenPath } from './trajectory.js';
+import { blurUniformly } from './uniform.js';
 
-export const blurRecipes = ['shake', 'photo'] as const;
+export const blurRecipes = ['shake', 'photo', 'uniform'] as const;
 
 /**
  * `shake`: one random camera-shake trajectory for the whole picture (Boracchi and Foi), 6, 30 or 60 pixels long.
+ * `uniform`: one kernel for the whole picture, of many kinds, also with dark borders; see uniform.ts.
  * `photo`: what cameras do, for models that are to work on real photos; see photo.ts for what is drawn.
  */
 export type BlurRecipe = typeof blurRecipes[number];
@@ -23,6 +25,7 @@ export function blurPhoto(sharp: RgbImage, random: Random, recipe: BlurRecipe): 
   switch (recipe) {
     case 'shake': return { blur: blurByShake(sharp, random), sharp };
     case 'photo': return blurAsCamera(sharp, random);
+    case 'uniform': return { blur: blurUniformly(sharp, random), sharp };
   }
 }
 

@@ -8,12 +8,13 @@
  *   motion towards the scene 12 %  radial blur
  *   a moving object          20 %  a soft-edged piece with its own path; half of these before a still background
  *   bright highlights        50 %  clipped lights up to 6 times brighter, smeared, then clipped again
- *   another tone curve       30 %  γ between 1 and 2.2 instead of 2.2: cameras' curves differ, and much published blur
- *                                  was averaged without decoding
+ *   a shutter that closes    35 %  7 to 13 short exposures with gaps between them instead of one long exposure: what is left
+ *                                  when the frames of a fast camera are averaged, as GoPro's were
+ *   another tone curve       50 %  γ between 1 and 2.2 instead of 2.2: cameras' curves differ, and much published blur
+ *                                  was averaged with little decoding or none (GoPro's training pairs keep their encoded mean)
  *   sensor noise             60 %  shot and read noise after the blur, up to about two 8-bit levels
  *
- * Not modelled: JPEG compression (its codec is asynchronous and this runs inside loader workers; compress the written
- * files to have it), defocus, rolling shutter, depth.
+ * Not modelled: JPEG compression (the loader adds it: a source's `jpeg`), defocus, rolling shutter, depth.
  */
 import type { RgbImage } from '../image/image.js';
 import type { Random } from '../random.js';
@@ -23,11 +24,12 @@ import { defaultGamma, fromLinear, toLinear, type LinearImage } from './linear.j
 import { cameraPoses, randomLength, randomPath, type Turn } from './motion.js';
 import { randomObject } from './objects.js';
 import { addSensorNoise, boostHighlights } from './sensor.js';
+import { isOpen, momentsFor, openPath, randomShutter, type Shutter } from './shutter.js';
 import { kernelOfPath, type Path } from './trajectory.js';
 
 /** Shares of pictures, and sizes; each is drawn independently. */
 export const photoShares = {
-  unblurred: 0.08, roll: 0.45, zoom: 0.12, object: 0.2, stillBackground: 0.5, foreignObject: 0.5, highlights: 0.5, otherCurve: 0.3, noise: 0.6,
+  unblurred: 0.08, roll: 0.45, zoom: 0.12, object: 0.2, stillBackground: 0.5, foreignObject: 0.5, highlights: 0.5, frames: 0.35, otherCurve: 0.5, noise: 0.6,
 } as const;
 
 /** Short exposures averaged at most; warped copies lie about a pixel apart, as one more would change nothing. */
@@ -44,17 +46,17 @@ export function blurAsCamera(sharp: RgbImage, random: Random): { blur: RgbImage;
   const cameraMoves = !hasObject || random.uniform() >= photoShares.stillBackground;
   const turn = cameraMoves ? randomTurn(random, sharp) : { angle: 0, zoom: 0, acceleration: 0 };
   const length = cameraMoves ? randomLength(random) : 0;
+  const shutter = random.uniform() < photoShares.frames ? randomShutter(random) : undefined;
+  const shot = { gamma, boost, length, turn, shutter };
 
-  const pair = hasObject
-    ? exposeWithObject(sharp, random, { gamma, boost, length, turn })
-    : { blur: exposeCamera(sharp, random, { gamma, boost, length, turn }), sharp };
+  const pair = hasObject ? exposeWithObject(sharp, random, shot) : { blur: exposeCamera(sharp, random, shot), sharp };
   if (random.uniform() < photoShares.noise) {
     addSensorNoise(pair.blur, random, { shot: 2e-5 * 20 ** random.uniform(), read: 4e-4 * random.uniform() });
   }
   return { blur: fromLinear(pair.blur, { gamma }), sharp: pair.sharp };
 }
 
-interface Shot { gamma: number; boost: number; length: number; turn: Turn }
+interface Shot { gamma: number; boost: number; length: number; turn: Turn; shutter?: Shutter }
 
 function randomTurn(random: Random, { width, height }: RgbImage): Turn {
   const corner = Math.hypot(width, height) / 2;
@@ -68,16 +70,18 @@ function randomCentre(random: Random, { width, height }: RgbImage): { x: number;
   return { x: width * random.between(-0.5, 1.5), y: height * random.between(-0.5, 1.5) };
 }
 
-function exposeCamera(sharp: RgbImage, random: Random, { gamma, boost, length, turn }: Shot): LinearImage {
+function exposeCamera(sharp: RgbImage, random: Random, { gamma, boost, length, turn, shutter }: Shot): LinearImage {
   if (turn.angle === 0 && turn.zoom === 0) {
-    const path = randomPath(random, length, 8 * Math.ceil(length) + 1);
+    const moments = 8 * Math.ceil(length) + 1;
+    const path = openPath(randomPath(random, length, momentsFor(moments, shutter)), shutter);
     const scene = toLinear(sharp, { gamma });
     if (boost > 1) boostHighlights(scene, boost);
     return convolve(scene, kernelOfPath(path, { centre: 'given' }));
   }
   const centre = randomCentre(random, sharp);
-  const path = randomPath(random, length, copiesFor(length, turn, centre, sharp));
-  return exposeAlong(sharp, path, turn, centre, gamma, boost).blur;
+  const copies = copiesFor(length, turn, centre, sharp);
+  const path = randomPath(random, length, momentsFor(copies, shutter));
+  return exposeAlong(sharp, path, turn, centre, gamma, boost, shutter).blur;
 }
 
 /** An odd number, so that one copy is the target's own moment. */
@@ -88,8 +92,8 @@ function copiesFor(length: number, turn: Turn, centre: { x: number; y: number },
 }
 
 function exposeAlong(sharp: RgbImage, path: Path, turn: Turn, centre: { x: number; y: number }, gamma: number, boost: number,
-  object?: { path: Path; random: Random }): { blur: LinearImage; sharp: RgbImage } {
-  const poses = cameraPoses(path, turn);
+  shutter: Shutter | undefined, object?: { path: Path; random: Random }): { blur: LinearImage; sharp: RgbImage } {
+  const all = cameraPoses(path, turn), poses = shutter ? all.filter(isOpen(shutter, all.length)) : all;
   let reach = poses.reduce((most, pose) => Math.max(most, reachOf(pose, centre, sharp.width, sharp.height)), 0);
   object?.path.x.forEach((x, i) => { reach = Math.max(reach, Math.abs(x), Math.abs(object.path.y[i])); });
   const padding = Math.ceil(reach) + 2;
@@ -102,13 +106,13 @@ function exposeAlong(sharp: RgbImage, path: Path, turn: Turn, centre: { x: numbe
   return { blur, sharp: fromLinear(middle, { gamma }) };
 }
 
-function exposeWithObject(sharp: RgbImage, random: Random, { gamma, boost, length, turn }: Shot): { blur: LinearImage; sharp: RgbImage } {
+function exposeWithObject(sharp: RgbImage, random: Random, { gamma, boost, length, turn, shutter }: Shot): { blur: LinearImage; sharp: RgbImage } {
   const ownLength = randomLength(random) + 3;
   const centre = randomCentre(random, sharp);
-  const copies = copiesFor(Math.max(ownLength, length), turn, centre, sharp);
+  const copies = momentsFor(copiesFor(Math.max(ownLength, length), turn, centre, sharp), shutter);
   const path = length > 0 ? randomPath(random, length, copies) : { x: new Float64Array(copies), y: new Float64Array(copies) };
   // The object is seen by the moving camera: its own motion adds to the camera's.
   const own = randomPath(random, ownLength, copies);
   const seen = { x: own.x.map((v, i) => v + path.x[i]), y: own.y.map((v, i) => v + path.y[i]) };
-  return exposeAlong(sharp, path, turn, centre, gamma, boost, { path: seen, random });
+  return exposeAlong(sharp, path, turn, centre, gamma, boost, shutter, { path: openPath(seen, shutter), random });
 }

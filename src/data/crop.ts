@@ -1,5 +1,6 @@
 /** One training example: a crop of a pair at a position, flipped, that follow from (seed, step, index) alone. */
 import { DataError } from '../errors.js';
+import { resizeRgb, throughJpeg } from '../image/codec-node.js';
 import { cropImage, type RgbImage } from '../image/image.js';
 import { randomAt } from '../random.js';
 import { blurPhoto, type BlurRecipe } from '../blur/index.js';
@@ -17,7 +18,17 @@ export interface CropOptions {
 }
 
 /** Which pair, and where in the order of training. With `recipe` the sharp picture is blurred anew each time. */
-export interface CropTask { pair: Pair; recipe?: BlurRecipe; seed: number; step: number; index: number }
+export interface CropTask {
+  pair: Pair;
+  recipe?: BlurRecipe;
+  /** Shrink by a factor of this range first; a picture that would become smaller than the crop is shrunk less. */
+  rescale?: readonly [number, number];
+  /** Chance that the blurry crop is compressed as JPEG. */
+  jpeg?: number;
+  seed: number;
+  step: number;
+  index: number;
+}
 
 export interface Crop { blur: Uint8Array; sharp: Uint8Array }
 
@@ -25,30 +36,39 @@ export interface Crop { blur: Uint8Array; sharp: Uint8Array }
 export const blurMargin = 32;
 
 /** Streams of random numbers at one (seed, step, index): the loader draws the pair from 0. */
-const placeStream = 1, blurStream = 2;
+const placeStream = 1, blurStream = 2, cameraStream = 3;
+
+/** Bounds of the JPEG quality drawn for a compressed crop: a messenger's to a camera's. */
+const jpegQuality = [50, 95] as const;
 
 /** Both crops as interleaved 8-bit RGB, crop·crop·3 bytes each. Throws DataError naming the file when it is too small or unreadable. */
 export async function drawCrop(task: CropTask, options: CropOptions, decode: Decode): Promise<Crop> {
-  const { pair, recipe, seed, step, index } = task, { crop } = options;
+  const { pair, recipe, rescale, jpeg = 0, seed, step, index } = task, { crop } = options;
   const random = randomAt(seed, step, index, placeStream);
   const whole = recipe === undefined ? await readPair(pair, decode) : { sharp: await readPicture(pair.sharp, decode) };
   const { width, height } = whole.sharp;
   if (width < crop || height < crop) {
     throw new DataError(`${pair.sharp.file}: ${width}×${height} is smaller than the crop, ${crop}×${crop}; take a smaller \`crop\`, or leave this picture out`);
   }
-  const x = random.integer(width - crop + 1), y = random.integer(height - crop + 1);
+  const camera = randomAt(seed, step, index, cameraStream);
+  const scale = rescale === undefined ? 1 : Math.max(crop / Math.min(width, height), rescale[0] * (rescale[1] / rescale[0]) ** camera.uniform());
+  const side = Math.min(Math.round(crop / scale), width, height); // of the crop before it is shrunk
+  const x = random.integer(width - side + 1), y = random.integer(height - side + 1);
   let blur: RgbImage, sharp: RgbImage;
   if ('blur' in whole) {
-    blur = cropImage(whole.blur, x, y, crop, crop);
-    sharp = cropImage(whole.sharp, x, y, crop, crop);
+    [blur, sharp] = await Promise.all([whole.blur, whole.sharp].map((image) => resizeRgb(cropImage(image, x, y, side, side), crop, crop)));
   } else {
-    const left = Math.max(0, x - blurMargin), top = Math.max(0, y - blurMargin);
-    const right = Math.min(width, x + crop + blurMargin), bottom = Math.min(height, y + crop + blurMargin);
-    const window = cropImage(whole.sharp, left, top, right - left, bottom - top);
+    const margin = Math.round((blurMargin * side) / crop);
+    const left = Math.max(0, x - margin), top = Math.max(0, y - margin);
+    const right = Math.min(width, x + side + margin), bottom = Math.min(height, y + side + margin);
+    const shrunk = (length: number): number => Math.round((length * crop) / side);
+    const window = await resizeRgb(cropImage(whole.sharp, left, top, right - left, bottom - top), shrunk(right - left), shrunk(bottom - top));
     const blurred = blurPhoto(window, randomAt(seed, step, index, blurStream), recipe as BlurRecipe);
-    blur = cropImage(blurred.blur, x - left, y - top, crop, crop);
-    sharp = cropImage(blurred.sharp, x - left, y - top, crop, crop);
+    const insideX = Math.min(shrunk(x - left), window.width - crop), insideY = Math.min(shrunk(y - top), window.height - crop);
+    blur = cropImage(blurred.blur, insideX, insideY, crop, crop);
+    sharp = cropImage(blurred.sharp, insideX, insideY, crop, crop);
   }
+  if (camera.uniform() < jpeg) blur = await throughJpeg(blur, camera.between(...jpegQuality));
   const orientation: Orientation = {
     horizontal: random.uniform() < 0.5 && options.flipHorizontal,
     vertical: random.uniform() < 0.5 && options.flipVertical,

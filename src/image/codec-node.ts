@@ -35,6 +35,24 @@ export async function readRgb(path: string): Promise<RgbImage> {
   }
 }
 
+const rawRgb = ({ width, height, data }: RgbImage): Sharp => sharp(data, { raw: { width, height, channels: 3 } });
+
+async function toRgb(picture: Sharp): Promise<RgbImage> {
+  const { data, info } = await picture.removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  // A copy: small buffers share Node's pool, and a worker hands its crops' memory over.
+  return { width: info.width, height: info.height, channels: 3, data: new Uint8Array(data) };
+}
+
+/** Lanczos with antialias, of the encoded values; the same picture where it has that size. */
+export async function resizeRgb(image: RgbImage, width: number, height: number): Promise<RgbImage> {
+  return width === image.width && height === image.height ? image : toRgb(rawRgb(image).resize(width, height, { fit: 'fill' }));
+}
+
+/** What is left of a picture after JPEG of a quality between 1 and 100, rounded, with halved chroma as cameras and messengers write it. */
+export async function throughJpeg(image: RgbImage, quality: number): Promise<RgbImage> {
+  return toRgb(sharp(await rawRgb(image).jpeg({ quality: Math.round(quality) }).toBuffer()));
+}
+
 /**
  * Reads a file with its own depth (8 or 16 bits), gray or colour, with or without alpha; EXIF orientation applied. Colours that
  * are not sRGB (CMYK, Lab, another RGB profile) are converted to it; `notes` says so.
