@@ -42,8 +42,10 @@ const generator = z.discriminatedUnion('type', [
   }),
   z.strictObject({
     type: z.literal('residual-unet'),
-    width: positiveInteger.default(48), //                        channels at half resolution
+    width: positiveInteger.default(48), //                        channels at the highest resolution inside; doubled at each scale below
     blocks: z.tuple([positiveInteger, positiveInteger, positiveInteger]).default([2, 2, 6]), // residual blocks at 1/2, 1/4, 1/8
+    shuffle: z.union([z.literal(2), z.literal(4)]).default(2), // pixel-unshuffle before anything else; 4: blocks stand at 1/4, 1/8, 1/16
+    block: z.enum(['plain', 'naf']).default('plain'), //          naf: NAFNet's block without its pooling over the image
   }),
 ]);
 
@@ -68,7 +70,7 @@ const schema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'letters, digits, dots and dashes').default('run'), // names the run in logs and tables; the file's own name in an experiment
   seed: z.int().min(0).default(1), //                             weights, data order, crops, blur and dropout follow from it
   steps: positiveInteger.default(100_000),
-  data: z.array(source).min(1).default([{ path: 'data/scenes', weight: 1 }]),
+  data: z.array(source).min(1).prefault([{ path: 'data/scenes' }]),
   ab: z.enum(['sharp-left', 'blur-left']).default('sharp-left'), // halves of side-by-side pairs
   blurFolder: z.enum(['blur', 'blur_gamma']).default('blur'), //  of a GOPRO_Large tree
   limitPairs: positiveInteger.nullable().default(null), //        train on this many pairs only, drawn by the seed

@@ -113,13 +113,13 @@ test('crops too small for a critic are refused by name of the size', () => {
 });
 
 test('the residual U-Net starts as the identity, and no pixel beyond its stated radius matters', () => {
-  scope(() => {
-    const network = new ResidualUNet({ width: 8, blocks: [1, 1, 1] });
-    const image = rand([1, 3, 32, 40]);
+  for (const options of [{}, { shuffle: 4 }, { block: 'naf' }, { shuffle: 4, block: 'naf' }] as const) scope(() => {
+    const network = new ResidualUNet({ width: 8, blocks: [1, 1, 1], ...options });
+    const image = rand([1, 3, 32, 48]);
     assert.equal(noGrad(() => mean(square(sub(network.forward(image), image)))).item(), 0);
-    const { receptiveRadius: radius } = network;
-    network.loadStateDict(new Map([...network.stateDict()].map(([name, value]) => [name, name === 'ending.weight' ? rand(value.shape) : value])));
-    const size = 2 * (Math.ceil(radius / 8) * 8 + 8), centre = size / 2;
+    const { receptiveRadius: radius, multiple } = network;
+    network.loadStateDict(new Map([...network.stateDict()].map(([name, value]) => [name, /^ending.weight|beta|gamma/.test(name) ? rand(value.shape) : value])));
+    const size = 2 * (Math.ceil(radius / multiple) * multiple + multiple), centre = size / 2;
     const values = Float32Array.from({ length: 3 * size * size }, (_, i) => ((i * 2654435761) % 1000) / 1000);
     const middle = () => { const out = floats(noGrad(() => network.forward(tensor(values, [1, 3, size, size])))); return out[centre * size + centre]; };
     const before = middle();

@@ -2,7 +2,7 @@
 import { Module, addScalar, clamp, mulScalar, type Tensor } from '@unshake/libtorch';
 import { PaperGenerator, ReportGenerator, type Norm } from './deep-generative-filter.js';
 import { PatchDiscriminator, ReportDiscriminator } from './discriminators.js';
-import { ResidualUNet } from './residual-unet.js';
+import { ResidualUNet, type ResidualUNetOptions } from './residual-unet.js';
 
 /** An image-to-image network, and what tiling and export must know of it. */
 export interface Generator extends Module {
@@ -26,7 +26,7 @@ export interface Discriminator extends Module {
 export type GeneratorConfig =
   | { type: 'dgf-paper'; rate: number; norm: Norm; dropout: number }
   | { type: 'dgf-report'; rate: number; norm: Norm; range?: 'signed' | 'unit' }
-  | { type: 'residual-unet'; width: number; blocks: readonly [number, number, number] };
+  | ({ type: 'residual-unet' } & ResidualUNetOptions);
 
 export type DiscriminatorConfig =
   | { type: 'patch'; ndf: number; norm: Norm }

@@ -1,14 +1,22 @@
 /**
  * The default network: a residual encoder–decoder that works at half resolution.
  *
- * pixel-unshuffle 2 → three scales of plain residual blocks (3×3 → LeakyReLU → 3×3, no norm) → pixel-shuffle 2 → added to the input.
- * No norm and no pooling over the image, so that a tile equals the whole. After NAFNet (Chen et al., ECCV 2022): the layout, stride-2
- * convolutions down, 1×1 + pixel-shuffle up, additive skips. Unlike it, no attention and no gates: on a CPU, two wide convolutions cost less than many elementwise passes.
+ * pixel-unshuffle → three scales of residual blocks → pixel-shuffle → added to the input. No statistics over the image, so that a tile
+ * equals the whole. After NAFNet (Chen et al., ECCV 2022): the layout, stride-2 convolutions down, 1×1 + pixel-shuffle up, additive
+ * skips. Its blocks are there too, for comparison: on a CPU, two wide convolutions cost less than NAFNet's many elementwise passes
+ * (docs/results/default-model.md).
  */
-import { Conv2d, Module, add, fill_, leakyRelu, mulScalar_, noGrad, pixelShuffle, pixelUnshuffle, type Tensor } from '@unshake/libtorch';
+import {
+  Conv2d, LayerNorm2d, Module, add, chunk, fill_, leakyRelu, mul, mulScalar_, noGrad, parameter, pixelShuffle, pixelUnshuffle, zeros, type Tensor,
+} from '@unshake/libtorch';
 import type { Generator } from './index.js';
 
-class ResidualBlock extends Module {
+/** Maps N, C, H, W to the same; what an output pixel depends on lies within `reach` pixels. */
+interface Block extends Module { forward(x: Tensor): Tensor }
+
+/** 3×3 → LeakyReLU → 3×3, added to what came in; no norm. */
+class PlainBlock extends Module implements Block {
+  static readonly reach = 2;
   c1; c2;
 
   constructor(channels: number) {
@@ -21,27 +29,66 @@ class ResidualBlock extends Module {
   forward(x: Tensor): Tensor { return add(x, this.c2.forward(leakyRelu(this.c1.forward(x), 0.1))); }
 }
 
-const blocks = (count: number, channels: number): ResidualBlock[] => Array.from({ length: count }, () => new ResidualBlock(channels));
-const through = (list: readonly ResidualBlock[], x: Tensor): Tensor => list.reduce((y, block) => block.forward(y), x);
-
-export interface ResidualUNetOptions {
-  /** Channels at half resolution; doubled at each scale below. */
-  width?: number;
-  /** Residual blocks at half, quarter and eighth resolution; the first two stand in encoder and decoder. */
-  blocks?: readonly [number, number, number];
+/** Half of the channels times the other half. */
+function simpleGate(x: Tensor): Tensor {
+  const [a, b] = chunk(x, 2, 1);
+  return mul(a, b);
 }
 
-/** N, 3, H, W in [0, 1] → the same; H and W multiples of 8. 4.9 million parameters and 155 kMACs a pixel at width 48, blocks 2 2 6. */
+/** NAFNet's block, names and initialisation included, without its channel attention: that averages over the image. */
+class NafBlock extends Module implements Block {
+  static readonly reach = 1;
+  norm1; conv1; conv2; conv3; norm2; conv4; conv5; beta; gamma;
+
+  constructor(channels: number) {
+    super();
+    this.norm1 = new LayerNorm2d(channels);
+    this.conv1 = new Conv2d(channels, 2 * channels, 1);
+    this.conv2 = new Conv2d(2 * channels, 2 * channels, 3, { padding: 1, groups: 2 * channels });
+    this.conv3 = new Conv2d(channels, channels, 1);
+    this.norm2 = new LayerNorm2d(channels);
+    this.conv4 = new Conv2d(channels, 2 * channels, 1);
+    this.conv5 = new Conv2d(channels, channels, 1);
+    this.beta = parameter(() => zeros([1, channels, 1, 1]));
+    this.gamma = parameter(() => zeros([1, channels, 1, 1]));
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = add(x, mul(this.conv3.forward(simpleGate(this.conv2.forward(this.conv1.forward(this.norm1.forward(x))))), this.beta));
+    return add(y, mul(this.conv5.forward(simpleGate(this.conv4.forward(this.norm2.forward(y)))), this.gamma));
+  }
+}
+
+const kinds = { plain: PlainBlock, naf: NafBlock };
+
+const through = (list: readonly Block[], x: Tensor): Tensor => list.reduce((y, block) => block.forward(y), x);
+
+export interface ResidualUNetOptions {
+  /** Channels at the highest resolution inside; doubled at each scale below. */
+  width?: number;
+  /** Residual blocks at the three scales; the first two stand in encoder and decoder. */
+  blocks?: readonly [number, number, number];
+  /** Factor of the pixel-unshuffle: 2 puts the scales at 1/2, 1/4 and 1/8 of the picture, 4 at 1/4, 1/8 and 1/16. */
+  shuffle?: 2 | 4;
+  block?: keyof typeof kinds;
+}
+
+/** N, 3, H, W in [0, 1] → the same; H and W multiples of 4 · shuffle. 5.0 million parameters and 155 kMACs a pixel with the defaults. */
 export class ResidualUNet extends Module implements Generator {
   intro; encoder1; down1; encoder2; down2; middle; up2; decoder2; up1; decoder1; ending;
   readonly range = 'unit';
-  readonly multiple = 8;
+  readonly multiple: number;
   readonly whole = false;
   readonly receptiveRadius: number;
+  readonly #shuffle: number;
 
-  constructor({ width = 48, blocks: [first, second, third] = [2, 2, 6] }: ResidualUNetOptions = {}) {
+  constructor({ width = 48, blocks: [first, second, third] = [2, 2, 6], shuffle = 2, block = 'plain' }: ResidualUNetOptions = {}) {
     super();
-    this.intro = new Conv2d(12, width, 3, { padding: 1 });
+    const blocks = (count: number, channels: number): Block[] => Array.from({ length: count }, () => new kinds[block](channels));
+    const pixels = 3 * shuffle ** 2;
+    this.#shuffle = shuffle;
+    this.multiple = 4 * shuffle;
+    this.intro = new Conv2d(pixels, width, 3, { padding: 1 });
     this.encoder1 = blocks(first, width);
     this.down1 = new Conv2d(width, 2 * width, 2, { stride: 2 });
     this.encoder2 = blocks(second, 2 * width);
@@ -51,18 +98,19 @@ export class ResidualUNet extends Module implements Generator {
     this.decoder2 = blocks(second, 2 * width);
     this.up1 = new Conv2d(2 * width, 4 * width, 1, { bias: false });
     this.decoder1 = blocks(first, width);
-    this.ending = new Conv2d(width, 12, 3, { padding: 1 });
+    this.ending = new Conv2d(width, pixels, 3, { padding: 1 });
     noGrad(() => { fill_(this.ending.weight, 0); fill_(this.ending.bias!, 0); }); // training starts at output = input
-    // Two 3×3 convolutions a block, one pixel each, at scales of 2, 4 and 8 pixels; and one cell of each grid for where it starts.
-    this.receptiveRadius = 2 * (2 + 4 * first) + 4 * (4 * second) + 8 * (2 * third) + 2 + 4 + 8;
+    // The blocks' 3×3 convolutions and the first and last one at their scales; and one cell of each grid for where it starts.
+    const { reach } = kinds[block];
+    this.receptiveRadius = shuffle * (2 + reach * (2 * first + 2 * (2 * second) + 4 * third) + 1 + 2 + 4);
   }
 
-  forward(x: Tensor): Tensor {
-    const half = through(this.encoder1, this.intro.forward(pixelUnshuffle(x, 2))); //        N, w, H/2, W/2
-    const quarter = through(this.encoder2, this.down1.forward(half)); //                     N, 2w, H/4, W/4
-    const eighth = through(this.middle, this.down2.forward(quarter)); //                     N, 4w, H/8, W/8
+  forward(x: Tensor): Tensor { // comments: with shuffle 2
+    const half = through(this.encoder1, this.intro.forward(pixelUnshuffle(x, this.#shuffle))); // N, w, H/2, W/2
+    const quarter = through(this.encoder2, this.down1.forward(half)); //                         N, 2w, H/4, W/4
+    const eighth = through(this.middle, this.down2.forward(quarter)); //                         N, 4w, H/8, W/8
     const quarterUp = through(this.decoder2, add(pixelShuffle(this.up2.forward(eighth), 2), quarter));
     const halfUp = through(this.decoder1, add(pixelShuffle(this.up1.forward(quarterUp), 2), half));
-    return add(x, pixelShuffle(this.ending.forward(halfUp), 2));
+    return add(x, pixelShuffle(this.ending.forward(halfUp), this.#shuffle));
   }
 }
