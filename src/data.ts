@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { ConfigError, DataError } from './errors.js';
 import { randomAt } from './random.js';
 import type { BlurRecipe } from './blur/index.js';
-import { openDataset, type AbOrder, type BlurFolder, type DatasetKind, type Pair } from './dataset.js';
+import { openDataset, type AbOrder, type BlurFolder, type Dataset, type DatasetKind, type Pair } from './dataset.js';
 import type { CropOptions, CropTask } from './data/crop.js';
 import { divide, limitTo } from './data/hold-out.js';
 import { openPool } from './data/pool.js';
@@ -74,12 +74,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
   const sources = options.sources.map((source) => ({ ...source, weight: source.weight ?? 1 }));
   checkSources(sources);
 
-  const datasets = await Promise.all(sources.map(({ path, blur }) => openDataset(path, { ab, blurFolder, recipe: blur })));
-  const divisions = divide(datasets.map(({ path, splits }, i) => {
-    const train = splits.train ?? splits.all;
-    if (!train) throw new DataError(`${path}: expected a split train/, found ${Object.keys(splits).map((name) => `${name}/`).join(', ')} only`);
-    return { path, train, val: splits.val, synthetic: sources[i].blur !== undefined };
-  }), seed);
+  const { datasets, divisions } = await divideSources({ sources, seed, ab, blurFolder });
   const all = divisions.map(({ train }) => train);
   const pairs = limitPairs === undefined ? all : limitTo(limitPairs, all, seed);
   // A source that the limit left without pairs gives its share to the others.
@@ -130,6 +125,24 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     },
     close: () => pool.close(),
   };
+}
+
+/** What decides which pairs are held out. */
+type Division = Pick<LoaderOptions, 'sources' | 'seed' | 'ab' | 'blurFolder'>;
+
+async function divideSources({ sources, seed, ab, blurFolder }: Division): Promise<{ datasets: Dataset[]; divisions: ReturnType<typeof divide> }> {
+  const datasets = await Promise.all(sources.map(({ path, blur }) => openDataset(path, { ab, blurFolder, recipe: blur })));
+  const divisions = divide(datasets.map(({ path, splits }, i) => {
+    const train = splits.train ?? splits.all;
+    if (!train) throw new DataError(`${path}: expected a split train/, found ${Object.keys(splits).map((name) => `${name}/`).join(', ')} only`);
+    return { path, train, val: splits.val, synthetic: sources[i].blur !== undefined };
+  }), seed);
+  return { datasets, divisions };
+}
+
+/** The pairs that a loader with these options holds out for validation. Throws DataError for a source that can't be used. */
+export async function heldOutPairs(options: Division): Promise<Pair[]> {
+  return (await divideSources(options)).divisions.flatMap(({ validation }) => validation);
 }
 
 function checkSources(sources: readonly (Source & { weight: number })[]): void {

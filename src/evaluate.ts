@@ -1,12 +1,13 @@
 /** Model × dataset → metrics of its output and, always, of the blurry input itself: what a model doesn't gain over that row, it doesn't do. */
 import { openMeasurePool } from './compare/pool.js';
-import { openDataset, pairsOf, readPair, type AbOrder, type BlurFolder, type Dataset, type SplitName } from './dataset.js';
+import { openDataset, pairsOf, readPair, type AbOrder, type BlurFolder, type Dataset, type Pair, type SplitName } from './dataset.js';
 import { deblurImage } from './deblur.js';
 import { DataError, throwIfAborted } from './errors.js';
 import { openEngine, type Engine } from './engines.js';
 import { centreCrop, type RgbImage } from './image/image.js';
 import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
 import type { LongWork } from './progress.js';
+import type { Model } from './runtime/model.js';
 
 export { engines, type Engine } from './engines.js';
 
@@ -57,8 +58,45 @@ export async function evaluate(modelName: string, data: string, options: Evaluat
   const pairs = pairsOf(dataset, split);
   if (pairs.length === 0) throw new DataError(`${data}: expected pairs in split ${split}, found none`);
   const { model, engine } = await openEngine(modelName, options.engine);
-  const pool = openMeasurePool(2, { metrics, protocol });
-  const input: Scores[] = [], output: Scores[] = [];
+  try {
+    const { input, output, secondsPerImage } = await scorePairs(model, pairs, { protocols: [protocol], metrics, crop, onProgress, signal });
+    return {
+      data, kind: dataset.kind, split: dataset.splits.all ? 'all' : split, blurFolder: dataset.blurFolder ?? null,
+      protocol, crop: crop ?? null, engine, device: model.device, pairs: pairs.length,
+      rows: [
+        { name: 'blurry input', ...summarise(input.map((scores) => scores[protocol])) },
+        { name: model.name, ...summarise(output.map((scores) => scores[protocol])), secondsPerImage },
+      ],
+      conventions: { protocol: protocolText[protocol], ...Object.fromEntries(metrics.map((metric) => [metric, conventions[metric]])) },
+    };
+  } finally {
+    await model.release();
+  }
+}
+
+/** A picture's scores under each protocol that was asked for. */
+export type ScoresByProtocol<P extends Protocol = Protocol> = Record<P, Scores>;
+
+export interface ScoreOptions<P extends Protocol> extends LongWork {
+  protocols: readonly P[];
+  metrics: readonly MetricName[];
+  crop?: number;
+  /** The blurry input's scores, where they are known from another model on the same pairs: they are not measured again. */
+  input?: readonly ScoresByProtocol<P>[];
+  /** Called with each pair's three pictures, cropped, in the order of the pairs. */
+  onPictures?: (index: number, pictures: { blur: RgbImage; sharp: RgbImage; output: RgbImage }) => Promise<void>;
+}
+
+/** Of each pair, in order, the scores of the blurry input and of the model's output. Errors as `evaluate`; the model stays open. */
+export async function scorePairs<P extends Protocol>(
+  model: Model, pairs: readonly Pair[], { protocols, metrics, crop, input: known, onPictures, onProgress, signal }: ScoreOptions<P>,
+): Promise<{ input: ScoresByProtocol<P>[]; output: ScoresByProtocol<P>[]; secondsPerImage: number }> {
+  const pools = protocols.map((protocol) => ({ protocol, pool: openMeasurePool(protocols.length === 1 ? 2 : 1, { metrics, protocol }) }));
+  const score = async (name: string, test: RgbImage, reference: RgbImage): Promise<ScoresByProtocol<P>> => {
+    const measured = await Promise.all(pools.map(async ({ protocol, pool }) => [protocol, (await pool.measure({ name, images: { test, reference } })).scores] as const));
+    return Object.fromEntries(measured) as ScoresByProtocol<P>;
+  };
+  const input: ScoresByProtocol<P>[] = [], output: ScoresByProtocol<P>[] = [];
   let seconds = 0;
   try {
     for (const [done, pair] of pairs.entries()) {
@@ -66,25 +104,18 @@ export async function evaluate(modelName: string, data: string, options: Evaluat
       onProgress?.({ done, total: pairs.length, label: pair.name });
       const { blur, sharp } = cropPair(pair.name, await readPair(pair), crop);
       const start = performance.now();
-      const { image } = await deblurImage(model, blur, { signal });
+      const image = (await deblurImage(model, blur, { signal })).image as RgbImage;
       seconds += (performance.now() - start) / 1000;
-      const scores = await Promise.all([blur, image as RgbImage].map((test) => pool.measure({ name: pair.name, images: { test, reference: sharp } })));
-      input.push(scores[0].scores);
-      output.push(scores[1].scores);
+      await onPictures?.(done, { blur, sharp, output: image });
+      const scores = await Promise.all([known?.[done] ?? score(pair.name, blur, sharp), score(pair.name, image, sharp)]);
+      input.push(scores[0]);
+      output.push(scores[1]);
     }
     onProgress?.({ done: pairs.length, total: pairs.length });
   } finally {
-    await Promise.all([pool.close(), model.release()]);
+    await Promise.all(pools.map(({ pool }) => pool.close()));
   }
-  return {
-    data, kind: dataset.kind, split: dataset.splits.all ? 'all' : split, blurFolder: dataset.blurFolder ?? null,
-    protocol, crop: crop ?? null, engine, device: model.device, pairs: pairs.length,
-    rows: [
-      { name: 'blurry input', ...summarise(input) },
-      { name: model.name, ...summarise(output), secondsPerImage: seconds / pairs.length },
-    ],
-    conventions: { protocol: protocolText[protocol], ...Object.fromEntries(metrics.map((metric) => [metric, conventions[metric]])) },
-  };
+  return { input, output, secondsPerImage: seconds / pairs.length };
 }
 
 function cropPair(name: string, pair: { blur: RgbImage; sharp: RgbImage }, crop: number | undefined): { blur: RgbImage; sharp: RgbImage } {
