@@ -1,10 +1,11 @@
-/** The folder of a run: config.yaml, log.jsonl, samples/, checkpoints/. */
+/** The folder of a run: config.yaml, log.jsonl, machines.json, samples/, checkpoints/. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { configToYaml, parseConfig, type Config } from './config.js';
 import { listCheckpoints } from './checkpoint.js';
 import { CheckpointError, ConfigError, DataError, messageOf } from './errors.js';
+import { describeMachine, type Machine } from './machine.js';
 
 /** One logged step; losses by name stand beside these. `seconds` counts training time from the start of the run, over all resumptions. */
 export interface LogEntry extends Record<string, number> { step: number; seconds: number; imagesPerSecond: number }
@@ -16,8 +17,9 @@ export interface RunFolder {
   log(entry: LogEntry): void;
 }
 
-function writeAtomically(path: string, text: string): void {
-  writeFileSync(`${path}.tmp`, text);
+/** Writes a file that appears complete or not at all. */
+export function writeAtomically(path: string, content: string | Uint8Array): void {
+  writeFileSync(`${path}.tmp`, content);
   renameSync(`${path}.tmp`, path);
 }
 
@@ -38,6 +40,7 @@ export function createRun(path: string, config: Config): RunFolder {
     mkdirSync(run.samples, { recursive: true });
     writeAtomically(join(path, 'config.yaml'), configToYaml(config));
     writeAtomically(join(path, 'log.jsonl'), '');
+    writeMachines(path, [describeMachine()]);
   } catch (error) {
     throw new DataError(`${path}: the run's folder can't be made (${messageOf(error)})`, { cause: error });
   }
@@ -56,17 +59,36 @@ export function runConfig(path: string): Config {
   }
 }
 
-/** Entries of a run's log; a last line that a killed process left half written is dropped. */
-export function readLog(path: string): LogEntry[] {
+/** Entries of a run's log, and how many lines are none: a killed process may leave the last one half written. */
+export function readLogLines(path: string): { entries: LogEntry[]; damaged: number } {
   const file = join(path, 'log.jsonl');
-  if (!existsSync(file)) return [];
-  return readFileSync(file, 'utf8').split('\n').flatMap((line) => {
+  if (!existsSync(file)) return { entries: [], damaged: 0 };
+  const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line !== '');
+  const entries = lines.flatMap((line): LogEntry[] => {
     try {
-      return line === '' ? [] : [JSON.parse(line) as LogEntry];
+      const entry = JSON.parse(line) as LogEntry | null;
+      return typeof entry?.step === 'number' ? [entry] : [];
     } catch {
       return [];
     }
   });
+  return { entries, damaged: lines.length - entries.length };
+}
+
+/** Entries of a run's log; lines that are none are dropped. */
+export const readLog = (path: string): LogEntry[] => readLogLines(path).entries;
+
+const machinesFile = (path: string): string => join(path, 'machines.json');
+const writeMachines = (path: string, machines: readonly Machine[]): void => writeAtomically(machinesFile(path), `${JSON.stringify(machines, null, 2)}\n`);
+
+/** Where the run was trained: more than one entry when it was resumed elsewhere or by another version. Empty when that was not noted. */
+export function readMachines(path: string): Machine[] {
+  try {
+    const machines = JSON.parse(readFileSync(machinesFile(path), 'utf8')) as unknown;
+    return Array.isArray(machines) ? (machines as Machine[]).filter((machine) => typeof machine?.cpu === 'string' && Array.isArray(machine.bf16)) : [];
+  } catch {
+    return [];
+  }
 }
 
 /** An existing run, its log cut back to `step`. Returns the training seconds spent up to there. */
@@ -75,5 +97,7 @@ export function reopenRun(path: string, config: Config, step: number): { run: Ru
   mkdirSync(join(path, 'samples'), { recursive: true });
   writeAtomically(join(path, 'log.jsonl'), entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
   writeAtomically(join(path, 'config.yaml'), configToYaml(config));
+  const machines = readMachines(path), machine = describeMachine();
+  if (JSON.stringify(machines.at(-1)) !== JSON.stringify(machine)) writeMachines(path, [...machines, machine]);
   return { run: open(path), seconds: entries.at(-1)?.seconds ?? 0 };
 }
