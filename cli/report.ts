@@ -1,0 +1,36 @@
+/** `unshake report`: runs → one page. */
+import { Option, type Command } from 'commander';
+import type { AbOrder, BlurFolder } from '../src/dataset.js';
+import { report } from '../src/report.js';
+import { commandText } from './command-text.js';
+import { withProgress } from './progress.js';
+import { cropOption } from './score-table.js';
+
+interface Flags { output: string; data: string[]; crop?: number; exclude: string[]; blur?: BlurFolder; ab?: AbOrder }
+
+const repeated = (value: string, all: string[]): string[] => [...all, value];
+
+export function registerReport(root: Command): void {
+  root.command('report').description('runs → report.html, table.md, loss.svg and panels/: results beside the blurry input, curves, pictures, what differs')
+    .argument('<run...>', 'folders of runs')
+    .requiredOption('-o, --output <dir>', 'folder of the report')
+    .option('--data <dir>', "a dataset to measure on (repeatable; default: each run's own test split, else the pairs it held out)", repeated, [])
+    .addOption(cropOption())
+    .option('--exclude <file>', 'one name of a pair a line: further tables without these (repeatable)', repeated, [])
+    .addOption(new Option('--blur <folder>', 'which blur of the GOPRO_Large tree (default: blur where it is there)').choices(['blur', 'blur_gamma']))
+    .addOption(new Option('--ab <order>', 'order of side-by-side pairs (default: sharp-left)').choices(['sharp-left', 'blur-left']))
+    .action(async (runs: string[], { output, data, crop, exclude, blur: blurFolder, ab }: Flags) => {
+      const interrupted = new AbortController();
+      const interrupt = (): void => interrupted.abort();
+      process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+      try {
+        const { page, sets } = await withProgress((onProgress) => report(runs, output, {
+          ...(data.length > 0 && { data }), crop, exclude, blurFolder, ab, command: commandText(), onProgress, signal: interrupted.signal,
+          onNotice: (line) => process.stderr.write(`unshake: note: ${line}\n`),
+        }));
+        process.stdout.write(`${page}: ${sets.map(({ title, pairs, measured }) => `${measured} run${measured === 1 ? '' : 's'} on ${title} (${pairs} pairs)`).join('; ') || 'nothing could be measured'}\n`);
+      } finally {
+        process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+      }
+    });
+}
