@@ -7,7 +7,9 @@ import { registerData } from './data.js';
 import { registerDeblur } from './deblur.js';
 import { registerDoctor } from './doctor.js';
 import { registerEvaluate } from './evaluate.js';
+import { registerExperiments } from './experiments.js';
 import { registerExport } from './export.js';
+import { registerReport } from './report.js';
 import { registerTrain } from './train.js';
 
 function program(): Command {
@@ -22,7 +24,9 @@ function program(): Command {
   registerDeblur(root);
   registerDoctor(root);
   registerEvaluate(root);
+  registerExperiments(root);
   registerExport(root);
+  registerReport(root);
   registerTrain(root);
   return root;
 }

@@ -9,8 +9,10 @@ export async function withProgress<T>(work: (onProgress: (progress: Progress) =>
   let started = false;
   try {
     return await work(({ done, total, label = '' }) => {
-      if (started) bar.update(done, { label });
-      else bar.start(total, done, { label });
+      if (started) {
+        bar.setTotal(total);
+        bar.update(done, { label });
+      } else bar.start(total, done, { label });
       started = true;
     });
   } finally {

@@ -11,13 +11,13 @@ interface Options {
   out: string; data?: string; steps?: number; minutes?: number; set: string[]; resume?: boolean; initFrom?: string; limitPairs?: number; nproc: number; device: string;
 }
 
-const positive = (name: string, whole: boolean) => (text: string): number => {
+export const positive = (name: string, whole: boolean) => (text: string): number => {
   const value = Number(text);
   if (!(value > 0) || (whole && !Number.isSafeInteger(value))) throw new UsageError(`${name}: expected a ${whole ? 'whole ' : ''}number above 0, received ${text}`);
   return value;
 };
 
-function device(text: string): Device | 'auto' {
+export function deviceOption(text: string): Device | 'auto' {
   if (text === 'auto' || text === 'cpu' || text === 'cuda' || /^cuda:\d+$/.test(text)) return text as Device | 'auto';
   throw new UsageError(`--device: expected auto, cpu, cuda or cuda:N, received ${text}`);
 }
@@ -63,7 +63,7 @@ export function registerTrain(root: Command): void {
       process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
       try {
         const result = await withProgress((onProgress) => train(config, options.out, {
-          device: device(options.device), resume: options.resume, initFrom: initFrom?.path, minutes: options.minutes, signal: stop.signal, onProgress,
+          device: deviceOption(options.device), resume: options.resume, initFrom: initFrom?.path, minutes: options.minutes, signal: stop.signal, onProgress,
           onNotice: (line) => process.stderr.write(`${line}\n`),
         }));
         const best = result.best && Number.isFinite(result.best.psnr) ? `; best ${result.best.psnr.toFixed(2)} dB on the held-out pairs, at step ${result.best.step}` : '';

@@ -1,0 +1,54 @@
+/** `unshake experiments run`: several runs one after another, then the report. */
+import type { Command } from 'commander';
+import { UsageError } from '../src/errors.js';
+import { runExperiments } from '../src/experiments.js';
+import { commandText } from './command-text.js';
+import { withProgress } from './progress.js';
+import { cropOption } from './score-table.js';
+import { deviceOption, positive } from './train.js';
+
+interface Flags { output: string; steps?: number; minutes?: number; seeds?: number[]; set: string[]; data?: string; evaluate: string[]; crop?: number; exclude: string[]; device: string }
+
+const repeated = (value: string, all: string[]): string[] => [...all, value];
+
+function seedsOf(text: string): number[] {
+  const seeds = text.split(',').map((word) => (/^\d+$/.test(word.trim()) ? Number(word) : NaN));
+  if (!seeds.every(Number.isSafeInteger)) throw new UsageError(`--seeds: expected whole numbers separated by commas, such as 1,2,3, received ${text}`);
+  return [...new Set(seeds)];
+}
+
+export function registerExperiments(root: Command): void {
+  const experiments = root.command('experiments').description('train several experiments, and report on them');
+  experiments.command('run').description("train experiments one after another, then write the report; given again, it continues where it was")
+    .argument('[name...]', "names in experiments/, or YAML files (default: the report's, report-*)")
+    .requiredOption('-o, --output <dir>', 'folder: runs/, report.html, table.md, loss.svg, panels/')
+    .option('--steps <n>', 'length of each run', positive('--steps', true))
+    .option('--minutes <m>', 'training time of each run; the learning rate follows the clock', positive('--minutes', false))
+    .option('--seeds <list>', 'each experiment once with each of these seeds, e.g. 1,2,3', seedsOf)
+    .option('--set <key=value>', 'change one setting of every run, e.g. generator.rate=16 (repeatable)', repeated, [])
+    .option('--data <dir>', "one dataset to train on instead of the experiments' sources")
+    .option('--evaluate <dir>', "a dataset for the report to measure on (repeatable; default: each run's own test split, else the pairs it held out)", repeated, [])
+    .addOption(cropOption())
+    .option('--exclude <file>', 'one name of a pair a line: further tables without these (repeatable)', repeated, [])
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
+    .action(run);
+}
+
+async function run(names: string[], { output, evaluate, crop, exclude, device, ...flags }: Flags): Promise<void> {
+  if (flags.steps !== undefined && flags.minutes !== undefined) throw new UsageError('--steps and --minutes: expected one of them');
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  try {
+    const { outcomes, report } = await withProgress((onProgress) => runExperiments(names, output, {
+      ...flags, device: deviceOption(device), report: { ...(evaluate.length > 0 && { data: evaluate }), crop, exclude, command: commandText() },
+      signal: stop.signal, onProgress, onNotice: (line) => process.stderr.write(`${line}\n`),
+    }));
+    for (const { name, error } of outcomes) if (error) process.stderr.write(`unshake: ${error.code}: ${name}: ${error.message}\n`);
+    const count = (outcome: string): number => outcomes.filter((other) => other.outcome === outcome).length;
+    process.stdout.write(`${report.page}: ${count('trained')} trained, ${count('finished')} finished before, ${count('failed')} failed\n`);
+    if (count('failed') > 0) process.exitCode = 1;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+}
