@@ -12,6 +12,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { findLibtorch, howToGetLibtorch, type Libtorch } from '../src/find-libtorch.js';
+import { probeDistributed } from './probe-distributed.js';
 
 const run = promisify(execFile);
 const require = createRequire(import.meta.url);
@@ -55,13 +56,15 @@ async function main(): Promise<void> {
   mkdirSync(build, { recursive: true });
   const compiler = process.env.CXX ?? 'g++';
   const flags = compilerFlags(libtorch);
+  const distributed = await probeDistributed(compiler, flags, libtorch, build);
+  if (distributed.backends.length === 0) process.stdout.write('without Gloo (Debian: apt-get install libgloo-dev): training by one process only\n');
   const headers = readdirSync(native).filter((name) => name.endsWith('.h')).sort();
   const headerHash = headers.reduce((hash, name) => hash.update(readFileSync(native + name)), createHash('sha256').update(libtorch.version)).digest('hex');
   const sources = readdirSync(native).filter((name) => name.endsWith('.cc')).sort();
   const objects: string[] = [];
   const queue = [...sources];
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
-    for (let source = queue.shift(); source; source = queue.shift()) objects.push(await compile(compiler, flags, source, headerHash));
+    for (let source = queue.shift(); source; source = queue.shift()) objects.push(await compile(compiler, source === 'distributed_group.cc' ? [...flags, ...distributed.flags] : flags, source, headerHash));
   }));
   objects.sort();
   const target = `${build}unshake_libtorch.node`, stamp = `${build}linked.txt`;

@@ -1,4 +1,4 @@
-/** libtorch for Node. Reading order: tensor · scope · dispatch (+ generated) · autograd · nn · optim · trace · safetensors. */
+/** libtorch for Node. Reading order: tensor · scope · dispatch (+ generated) · autograd · nn · optim · distributed · trace · safetensors. */
 export * from './tensor.js';
 export { scope, keep, outsideScopes } from './scope.js';
 export * from './generated.js';
@@ -9,6 +9,7 @@ export * from './nn.js';
 export * from './optim.js';
 export * from './grad-scaler.js';
 export * from './device.js';
+export * from './distributed.js';
 export { trace, type Trace, type TraceArg, type TraceNode } from './trace.js';
 export * from './safetensors.js';
 export { status, LibtorchMissingError } from './native.js';

@@ -7,6 +7,8 @@ import type { Device, DType, TypedData } from './tensor.js';
 
 /** An at::Tensor behind a type-tagged external. */
 export type NativeHandle = { readonly __handle: unique symbol };
+/** A group of processes behind a type-tagged external. */
+export type NativeGroup = { readonly __group: unique symbol };
 
 /** The hand-written part of the addon; the ops are reached by name through dispatch.ts. */
 export interface Native {
@@ -34,6 +36,16 @@ export interface Native {
   setFlags(tf32: boolean, cudnnBenchmark: boolean): void;
   version(): { libtorch: string; capability: string; cudaDevices: number };
   keepFreedMemory(): void;
+  groupBackends(): ('gloo' | 'nccl')[];
+  groupOpen(backend: string, device: Device, host: string, port: number, rank: number, size: number, server: boolean, prefix: string, networkInterface: string): NativeGroup;
+  groupPort(group: NativeGroup): number;
+  groupJoined(group: NativeGroup): number;
+  groupConnect(group: NativeGroup): void;
+  groupSum(group: NativeGroup, tensors: NativeHandle[], bucketBytes: number): void;
+  groupBroadcast(group: NativeGroup, tensors: NativeHandle[], bucketBytes: number): void;
+  groupAverageGradients(group: NativeGroup, parameters: NativeHandle[], size: number, bucketBytes: number): void;
+  groupCheck(group: NativeGroup): void;
+  groupClose(group: NativeGroup): void;
 }
 
 const addonPath = fileURLToPath(new URL('../../build/unshake_libtorch.node', import.meta.url));
@@ -66,11 +78,11 @@ function whyUnavailable(): string | null {
 }
 
 /** What there is, without throwing: for `doctor` and for choosing a path. */
-export function status(): { available: boolean; reason?: string; version?: string; path?: string; capability?: string; cuda?: boolean } {
+export function status(): { available: boolean; reason?: string; version?: string; path?: string; capability?: string; cuda?: boolean; groups?: ('gloo' | 'nccl')[] } {
   try {
     const { libtorch, capability, cudaDevices } = native().version();
     const { library } = JSON.parse(readFileSync(builtFor, 'utf8')) as { library: string };
-    return { available: true, version: libtorch, path: library, capability, cuda: cudaDevices > 0 };
+    return { available: true, version: libtorch, path: library, capability, cuda: cudaDevices > 0, groups: native().groupBackends() };
   } catch (error) {
     return { available: false, reason: (error as Error).message };
   }
