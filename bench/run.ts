@@ -1,13 +1,14 @@
 /** `npm run bench -- NAME [--json]`. */
 import { UnshakeError, UsageError, messageOf } from '../src/errors.js';
 
-const benches = ['metrics', 'train-step'] as const;
+const benches = ['metrics', 'parallel', 'train-step'] as const;
 const [name, ...flags] = process.argv.slice(2);
 const json = flags.includes('--json');
 
 try {
   switch (name) {
     case 'metrics': await (await import('./metrics.js')).benchMetrics(json); break;
+    case 'parallel': await (await import('./parallel.js')).benchParallel(flags); break;
     case 'train-step': await (await import('./train-step.js')).benchTrainStep(flags); break;
     default:
       process.stderr.write(`bench: expected one of ${benches.join(', ')}, got ${name ?? 'nothing'}\n`);

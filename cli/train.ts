@@ -3,8 +3,10 @@ import type { Device } from '@unshake/libtorch';
 import { loadConfig, parseConfig, type Config } from '../src/config.js';
 import { UsageError } from '../src/errors.js';
 import { findModel } from '../src/model-path.js';
+import { trainInProcesses } from '../src/parallel-processes.js';
+import { ranksFromEnvironment } from '../src/parallel.js';
 import { runConfig } from '../src/run-folder.js';
-import { train } from '../src/train.js';
+import { train, type TrainOptions } from '../src/train.js';
 import { withProgress } from './progress.js';
 
 interface Options {
@@ -52,20 +54,24 @@ export function registerTrain(root: Command): void {
     .option('--resume', 'continue the run in --out from its newest checkpoint')
     .option('--init-from <model>', 'start from the weights of a checkpoint, a run, or a model exported from the same network')
     .option('--limit-pairs <n>', 'train on this many pairs only, drawn by the seed', positive('--limit-pairs', true))
-    .option('--nproc <n>', 'processes (only 1 as yet)', positive('--nproc', true), 1)
+    .option('--nproc <n>', 'processes on this machine that share each batch (docs/training.md)', positive('--nproc', true), 1)
     .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
     .action(async (experiment: string, options: Options) => {
-      if (options.nproc !== 1) throw new UsageError('--nproc: training by several processes is not there yet; use 1');
+      const ranks = ranksFromEnvironment(process.env) ?? undefined;
+      if (ranks && options.nproc > 1) throw new UsageError(`--nproc ${options.nproc}: a launcher started this process as one of WORLD_SIZE=${ranks.size}; leave --nproc out`);
+      const talks = !ranks || ranks.rank === 0;
       const initFrom = options.initFrom === undefined ? undefined : await findModel(options.initFrom);
       const config = await settings(experiment, options);
       const stop = new AbortController();
       const onSignal = (): void => stop.abort();
       process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
       try {
-        const result = await withProgress((onProgress) => train(config, options.out, {
-          device: deviceOption(options.device), resume: options.resume, initFrom: initFrom?.path, minutes: options.minutes, signal: stop.signal, onProgress,
-          onNotice: (line) => process.stderr.write(`${line}\n`),
-        }));
+        const run = (rest: TrainOptions) => {
+          const all: TrainOptions = { device: deviceOption(options.device), resume: options.resume, initFrom: initFrom?.path, minutes: options.minutes, signal: stop.signal, ...rest };
+          return options.nproc > 1 ? trainInProcesses(config, options.out, options.nproc, all) : train(config, options.out, { ...all, ranks });
+        };
+        const result = await (talks ? withProgress((onProgress) => run({ onProgress, onNotice: (line) => process.stderr.write(`${line}\n`) })) : run({}));
+        if (!talks) return;
         const best = result.best && Number.isFinite(result.best.psnr) ? `; best ${result.best.psnr.toFixed(2)} dB on the held-out pairs, at step ${result.best.step}` : '';
         process.stdout.write(`${options.out}: ${result.step} steps in ${Math.round(result.seconds)} s${best}\n`);
       } finally {

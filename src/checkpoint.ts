@@ -19,13 +19,13 @@ const format = 'unshake-checkpoint-1';
 export interface Best { step: number; psnr: number }
 
 /** What bit-identical continuation depends on besides the file. */
-export type Environment = Record<'threads' | 'instructionSet' | 'libtorch' | 'unshake' | 'device' | 'precision', string>;
+export type Environment = Record<'threads' | 'processes' | 'instructionSet' | 'libtorch' | 'unshake' | 'device' | 'precision', string>;
 
 export interface CheckpointInfo { step: number; config: Config; best: Best | null; environment: Environment }
 
-export function environmentOf({ device, precision }: Players): Environment {
+export function environmentOf({ device, precision, group }: Players): Environment {
   const { libtorch, capability } = version();
-  return { threads: String(numThreads()), instructionSet: capability, libtorch, unshake: unshakeVersion, device, precision };
+  return { threads: String(numThreads()), processes: String(group?.size ?? 1), instructionSet: capability, libtorch, unshake: unshakeVersion, device, precision };
 }
 
 const prefixed = (prefix: string, tensors: Map<string, Tensor>): [string, Tensor][] => [...tensors].map(([name, value]) => [`${prefix}.${name}`, value]);
@@ -76,7 +76,7 @@ function read(path: string): { tensors: Map<string, Tensor>; metadata: Record<st
 
 function infoOf(path: string, meta: Record<string, string>): CheckpointInfo {
   if (meta.format !== format) throw new CheckpointError(`${path}: expected a checkpoint of unshake (${format}), found ${meta.format ?? 'another kind of safetensors file'}`);
-  return { step: Number(meta.step), config: parseConfig(JSON.parse(meta.config), path), best: JSON.parse(meta.best) as Best | null, environment: JSON.parse(meta.environment) as Environment };
+  return { step: Number(meta.step), config: parseConfig(JSON.parse(meta.config), path), best: JSON.parse(meta.best) as Best | null, environment: { processes: '1', ...JSON.parse(meta.environment) } as Environment };
 }
 
 /** What a checkpoint says about itself, without its tensors. Throws CheckpointError. */

@@ -30,6 +30,8 @@ export interface LoaderOptions extends Partial<CropOptions> {
   seed: number;
   batchSize: number;
   crop: number;
+  /** One of several processes: it takes its own slice of each step's examples, `batchSize` of them. Threads and cache are shared out on the machine. */
+  share?: { rank: number; localSize: number };
   /** Threads that decode and blur. Default: half of the cores, 1 to 8. */
   workers?: number;
   /** Batches prepared ahead of the one asked for. Default 4. */
@@ -42,8 +44,8 @@ export interface LoaderOptions extends Partial<CropOptions> {
   blurFolder?: BlurFolder;
 }
 
-/** N×H×W×3 bytes each, 0…255; `names` says which pairs they are. */
-export interface Batch { blur: Uint8Array; sharp: Uint8Array; names: string[] }
+/** N×H×W×3 bytes each, 0…255; `names` says which pairs they are, `first` which example of the step the first one is (0 but in other processes). */
+export interface Batch { blur: Uint8Array; sharp: Uint8Array; names: string[]; first?: number }
 
 /** What a source gives, for the log of a run. */
 export interface SourceSummary { path: string; kind: DatasetKind; blurFolder?: BlurFolder; weight: number; trainPairs: number; validationPairs: number; validationScenes: string[] }
@@ -64,9 +66,9 @@ const pairStream = 0;
 /** Opens every source. Throws ConfigError for an impossible option, DataError for a source that can't be used. */
 export async function openLoader(options: LoaderOptions): Promise<Loader> {
   const {
-    seed, batchSize, crop, limitPairs, ab, blurFolder,
-    workers = Math.min(8, Math.max(1, Math.floor(availableParallelism() / 2))),
-    ahead = 4, cacheBytes = 512 * 2 ** 20, flipHorizontal = true, flipVertical = false, transpose = false,
+    seed, batchSize, crop, limitPairs, ab, blurFolder, share: { rank, localSize } = { rank: 0, localSize: 1 },
+    workers = Math.min(8, Math.max(1, Math.floor(availableParallelism() / 2 / localSize))),
+    ahead = 4, cacheBytes = Math.floor((512 * 2 ** 20) / localSize), flipHorizontal = true, flipVertical = false, transpose = false,
   } = options;
   for (const [key, value, least] of [['batchSize', batchSize, 1], ['crop', crop, 1], ['workers', workers, 1], ['ahead', ahead, 0], ['seed', seed, 0], ['limitPairs', limitPairs ?? 1, 1]] as const) {
     if (!Number.isSafeInteger(value) || value < least) throw new ConfigError(`${key}: expected a whole number of at least ${least}, got ${value}`);
@@ -93,10 +95,11 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
 
   const pool = openPool(workers, { crop, flipHorizontal, flipVertical, transpose }, cacheBytes);
   const make = async (step: number): Promise<Batch> => {
-    const tasks = Array.from({ length: batchSize }, (_, index) => taskAt(step, index));
+    const first = rank * batchSize;
+    const tasks = Array.from({ length: batchSize }, (_, index) => taskAt(step, first + index));
     const crops = await Promise.all(tasks.map((task) => pool.draw(task)));
     const size = crop * crop * 3;
-    const batch = { blur: new Uint8Array(batchSize * size), sharp: new Uint8Array(batchSize * size), names: tasks.map(({ pair }) => pair.name) };
+    const batch = { blur: new Uint8Array(batchSize * size), sharp: new Uint8Array(batchSize * size), names: tasks.map(({ pair }) => pair.name), first };
     crops.forEach((example, index) => {
       batch.blur.set(example.blur, index * size);
       batch.sharp.set(example.sharp, index * size);

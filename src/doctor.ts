@@ -27,7 +27,7 @@ export interface Diagnosis {
 export interface RuntimeStatus { version?: string; devices: string[]; reason?: string }
 
 /** What @unshake/libtorch says about itself. */
-export interface LibtorchStatus { available: boolean; reason?: string; version?: string; path?: string; cuda?: boolean }
+export interface LibtorchStatus { available: boolean; reason?: string; version?: string; path?: string; cuda?: boolean; groups?: string[] }
 
 /** CPU instructions that decide which precision is fast, as Linux names them. */
 const telling = ['amx_bf16', 'amx_tile', 'avx512_bf16', 'avx512_fp16', 'avx512f', 'avx2', 'asimd', 'bf16', 'sve'];
@@ -49,7 +49,7 @@ export async function diagnose(): Promise<Diagnosis> {
     sharp: { version: sharp.versions.sharp ?? 'unknown', libvips: sharp.versions.vips },
     models,
     libtorch,
-    findings: [nodeFinding(), runtimeFinding(onnxruntime), cudaFinding(onnxruntime.devices), precisionFinding(instructions), modelsFinding(models), libtorchFinding(libtorch)],
+    findings: [nodeFinding(), runtimeFinding(onnxruntime), cudaFinding(onnxruntime.devices), precisionFinding(instructions), modelsFinding(models), libtorchFinding(libtorch), groupsFinding(libtorch)],
   };
 }
 
@@ -87,6 +87,11 @@ function libtorchFinding(status: LibtorchStatus): Finding {
   if (available) return { name: 'libtorch', ok: true, found: `${torch ?? 'unknown version'}${where}, ${cuda ? 'with' : 'without'} CUDA` };
   const cure = 'only training needs it; docs/install.md has the steps for Debian and for others';
   return { name: 'libtorch', ok: false, found: `not usable${torch ? ` (${torch}${where})` : ''}: ${reason ?? 'no reason given'}`, cure };
+}
+
+function groupsFinding({ available, groups = [] }: LibtorchStatus): Finding {
+  if (groups.length > 0) return { name: 'several processes', ok: true, found: groups.join(', ') };
+  return { name: 'several processes', ok: false, found: available ? 'the addon was built without Gloo' : 'no libtorch', cure: 'only train --nproc needs it: apt-get install libgloo-dev (Debian), then npm run build' };
 }
 
 async function runtimeStatus(): Promise<RuntimeStatus> {

@@ -60,6 +60,11 @@ export class MissingError extends UnshakeError {
   constructor(message: string, options?: ErrorOptions) { super('MISSING', message, options); }
 }
 
+/** One of several training processes is gone, or they could not find each other. */
+export class ParallelError extends UnshakeError {
+  constructor(message: string, options?: ErrorOptions) { super('PARALLEL', message, options); }
+}
+
 /** The caller's AbortSignal, or Ctrl-C, ended the work. */
 export class AbortedError extends UnshakeError {
   constructor(message = 'aborted', options?: ErrorOptions) { super('ABORTED', message, options); }

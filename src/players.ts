@@ -1,7 +1,7 @@
 /** The networks of a run with their optimizers, and one training step of theirs. */
 import {
   Adam, AdamW, Ema, GradScaler, RMSprop, SGD, autocast, backward, clamp_, clipGradNorm, detach, mulScalar, noGrad, permute, scope, tensor, to, toDtype,
-  type Device, type Optimizer, type Tensor,
+  type Device, type Optimizer, type ProcessGroup, type Tensor,
 } from '@unshake/libtorch';
 import type { Config, OptimizerConfig } from './config.js';
 import type { Batch } from './data.js';
@@ -24,6 +24,8 @@ export interface Players {
   ema: Ema;
   /** Only for fp16. */
   scaler: GradScaler | null;
+  /** The processes that train together, each on its share of a batch; null: this one alone. */
+  group: ProcessGroup | null;
 }
 
 /** Losses of one step, by name; for the log. */
@@ -39,14 +41,14 @@ function makeOptimizer(parameters: readonly Tensor[], { type, lr, betas, weightD
 }
 
 /** Fresh players on a device, initialised from libtorch's generator: seed it before. */
-export function makePlayers(config: Config, device: Device): Players {
+export function makePlayers(config: Config, device: Device, group: ProcessGroup | null = null): Players {
   const precision = choosePrecision(config.precision, device);
   const generator = makeGenerator(config.generator);
   generator.moveTo(device);
   const discriminator = config.discriminator && makeDiscriminator(config.discriminator);
   discriminator?.moveTo(device);
   return {
-    config, device, precision, generator, discriminator,
+    config, device, precision, group, generator, discriminator,
     optimizer: makeOptimizer(generator.parameters(), config.optimizer),
     perceptual: makePerceptual(config),
     discriminatorOptimizer: discriminator && makeOptimizer(discriminator.parameters(), config.discriminatorOptimizer ?? config.optimizer),
@@ -78,25 +80,25 @@ interface MicroBatch {
   sharp: Tensor;
   /** Its share of the step's images. */
   share: number;
-  /** Places of its images in the step's batch: [first, end). */
+  /** Places of its images in the step's batch, over all processes: [first, end). */
   place: readonly [number, number];
 }
 
-function microBatches({ blur, sharp, names }: Batch, { config: { batchSize, crop }, device, generator }: Players): MicroBatch[] {
+function microBatches({ blur, sharp, names, first: offset = 0 }: Batch, { config: { batchSize, crop }, device, generator }: Players): MicroBatch[] {
   const bytes = crop * crop * 3;
   return Array.from({ length: Math.ceil(names.length / batchSize) }, (_, i) => {
     const first = i * batchSize, end = Math.min(names.length, first + batchSize);
     const part = (all: Uint8Array): Tensor => toRange(imagesToTensor(all.subarray(first * bytes, end * bytes), [end - first, crop, crop], device), generator.range);
-    return { blur: part(blur), sharp: part(sharp), share: (end - first) / names.length, place: [first, end] };
+    return { blur: part(blur), sharp: part(sharp), share: (end - first) / names.length, place: [offset + first, offset + end] };
   });
 }
 
 /**
  * One update of one player. Gradients add up over the micro-batches, each weighted by its share, so that they are those of the
- * mean over all images; then they are clipped on request. Returns the terms' means.
+ * mean over all images; they are averaged over the processes, and clipped on request. Returns the terms' means.
  */
 function update(players: Players, optimizer: Optimizer, clip: number | null, parts: readonly MicroBatch[], objective: (part: MicroBatch) => Objective): Losses {
-  const { scaler } = players;
+  const { scaler, group } = players;
   const losses: Losses = {};
   optimizer.zeroGrad();
   for (const part of parts) {
@@ -107,6 +109,7 @@ function update(players: Players, optimizer: Optimizer, clip: number | null, par
       backward(scaler ? scaler.scaled(weighted) : weighted);
     });
   }
+  group?.averageGradients(optimizer.parameters);
   if (scaler) scaler.step(optimizer, clip);
   else {
     if (clip !== null) clipGradNorm(optimizer.parameters, clip);

@@ -7,8 +7,8 @@ import { listCheckpoints } from './checkpoint.js';
 import { CheckpointError, ConfigError, DataError, messageOf } from './errors.js';
 import { describeMachine, type Machine } from './machine.js';
 
-/** One logged step; losses by name stand beside these. `seconds` counts training time from the start of the run, over all resumptions. */
-export interface LogEntry extends Record<string, number> { step: number; seconds: number; imagesPerSecond: number }
+/** One logged step; losses by name stand beside these. `seconds` counts training time from the start of the run, over all resumptions; `effectiveBatch`: images an update, over all processes. */
+export interface LogEntry extends Record<string, number> { step: number; seconds: number; imagesPerSecond: number; effectiveBatch: number }
 
 export interface RunFolder {
   path: string;

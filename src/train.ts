@@ -1,15 +1,15 @@
 /** Training: D step · G step · log · validate · checkpoint. Resuming is the same path, entered at a later step. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { availableParallelism } from 'node:os';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { DeviceError, LibtorchMissingError, chooseDevice, copy_, keepFreedMemory, manualSeed, noGrad, scope, setNumThreads, tensor, type Device, type Tensor } from '@unshake/libtorch';
+import { DeviceError, LibtorchMissingError, copy_, keepFreedMemory, manualSeed, noGrad, numThreads, scope, setNumThreads, tensor, type Device, type ProcessGroup, type Tensor } from '@unshake/libtorch';
 import { checkpointPath, environmentOf, loadCheckpoint, loadGenerator, newestCheckpoint, pruneCheckpoints, saveBest, saveCheckpoint, type Best } from './checkpoint.js';
 import type { Config } from './config.js';
 import { openLoader, type Loader, type SourceSummary } from './data.js';
 import { AbortedError, CheckpointError, DivergedError, MissingError, messageOf } from './errors.js';
 import { writeImage } from './image/codec-node.js';
 import { readWeights } from './onnx/weights.js';
+import { deviceOf, explainLoss, joinRanks, meet, seedStep, shareState, threadsOf, type Meeting, type Ranks } from './parallel.js';
 import { makePlayers, releasePlayers, trainStep, type Losses, type Players } from './players.js';
 import type { LongWork } from './progress.js';
 import { createRun, reopenRun, type RunFolder } from './run-folder.js';
@@ -19,6 +19,8 @@ export interface TrainOptions extends LongWork {
   device?: Device | 'auto';
   /** Continue the run in the folder from its newest checkpoint. */
   resume?: boolean;
+  /** This process is one of several, which must all be given the same settings; rank 0 alone reads and writes the run's folder. */
+  ranks?: Ranks;
   /** Start from the averaged weights of a checkpoint, or from an ONNX file that was exported from the same network. */
   initFrom?: string;
   /** Stop after this much training time, counted over all resumptions; the learning rate then follows the clock, and two runs differ. */
@@ -30,10 +32,10 @@ export interface TrainOptions extends LongWork {
 export interface TrainResult { step: number; seconds: number; best: Best | null; device: Device; precision: Players['precision'] }
 
 /** Chooses the device and turns libtorch's absence into an error with its cure. */
-function prepareLibtorch(config: Config, wanted: Device | 'auto'): Device {
+function prepareLibtorch(config: Config, wanted: Device | 'auto', ranks: Ranks | undefined): Device {
   try {
-    const device = chooseDevice(wanted);
-    setNumThreads(config.threads || availableParallelism());
+    const device = deviceOf(wanted, ranks);
+    setNumThreads(threadsOf(config, ranks));
     if (device === 'cpu') keepFreedMemory();
     return device;
   } catch (error) {
@@ -46,10 +48,10 @@ function describeSources(sources: readonly SourceSummary[]): string {
   return sources.map(({ path, kind, blurFolder, trainPairs, validationPairs }) => `${path} (${kind}${blurFolder ? `, ${blurFolder}` : ''}): ${trainPairs} to train, ${validationPairs} to validate`).join('; ');
 }
 
-function openData(config: Config): Promise<Loader> {
+function openData(config: Config, ranks: Ranks | undefined): Promise<Loader> {
   const { data, seed, batchSize, accumulate, crop, ab, blurFolder, augment, workers, limitPairs } = config;
   return openLoader({
-    sources: data, seed, batchSize: batchSize * accumulate, crop, ab, blurFolder, limitPairs: limitPairs ?? undefined, workers: workers || undefined,
+    sources: data, seed, batchSize: batchSize * accumulate, crop, ab, blurFolder, limitPairs: limitPairs ?? undefined, workers: workers || undefined, share: ranks,
     flipHorizontal: augment !== 'none', flipVertical: augment === 'dihedral', transpose: augment === 'dihedral',
   });
 }
@@ -83,7 +85,7 @@ function initialise(players: Players, path: string): void {
 }
 
 /** Enters the run at its newest checkpoint. */
-function resume(out: string, config: Config, players: Players, notice: (line: string) => void): { run: RunFolder; step: number; seconds: number; best: Best | null } {
+function resume(out: string, config: Config, players: Players, notice: (line: string) => void): Start {
   const { path, skipped } = newestCheckpoint(join(out, 'checkpoints'));
   for (const reason of skipped) notice(`skipped a damaged checkpoint: ${reason}`);
   const { step, best, environment } = loadCheckpoint(path, players);
@@ -96,95 +98,115 @@ function resume(out: string, config: Config, players: Players, notice: (line: st
   return { run, step, seconds, best };
 }
 
-function checkFinite(losses: Losses, step: number, names: readonly string[], run: RunFolder): void {
+function checkFinite(losses: Losses, step: number, names: readonly string[]): void {
   const bad = Object.entries(losses).find(([, value]) => !Number.isFinite(value));
   if (!bad) return;
-  throw new DivergedError(`the loss ${bad[0]} became ${bad[1]} at step ${step}, on ${names.join(', ')}; the checkpoints in ${run.checkpoints} are from before. `
+  throw new DivergedError(`the loss ${bad[0]} became ${bad[1]} at step ${step}, on ${names.join(', ')}; the run's checkpoints are from before. `
     + 'Try a lower optimizer.lr, gradientClip, or precision fp32, and --resume');
 }
 
 /**
  * Trains a run into the folder `out`. Throws DataError, ConfigError, CheckpointError, MissingError (no libtorch, no device), DivergedError
- * (NaN or infinity), AbortedError after saving a checkpoint when the signal fires.
+ * (NaN or infinity), ParallelError (another process is gone), AbortedError after saving a checkpoint when the signal fires.
  */
 export async function train(config: Config, out: string, options: TrainOptions = {}): Promise<TrainResult> {
-  const { device: wanted = 'auto', resume: resuming = false, initFrom, minutes, onNotice = () => {}, onProgress, signal } = options;
-  const device = prepareLibtorch(config, wanted);
-  const loader = await openData(config);
-  let players: Players | null = null, validator: Validator | null = null;
+  const { device: wanted = 'auto', resume: resuming = false, ranks, initFrom, minutes, onNotice = () => {}, onProgress, signal } = options;
+  const leads = !ranks || ranks.rank === 0;
+  const notice = leads ? onNotice : () => {};
+  const device = prepareLibtorch(config, wanted, ranks);
+  let group: ProcessGroup | null = null, loader: Loader | null = null, players: Players | null = null, validator: Validator | null = null;
   try {
+    if (ranks) group = await joinRanks(ranks, config, device, signal);
+    loader = await openData(config, ranks);
     manualSeed(config.seed);
-    players = makePlayers(config, device);
-    if (initFrom && !resuming) initialise(players, initFrom);
-    if (loader.validation.length > 0) validator = makeValidator(players, loader.validation);
+    players = makePlayers(config, device, group);
+    if (leads && initFrom && !resuming) initialise(players, initFrom);
+    if (leads && loader.validation.length > 0) validator = makeValidator(players, loader.validation);
     manualSeed(config.seed); // the validator's weights were drawn too: dropout must not depend on it
-    onNotice(`${config.name}: ${players.generator.parameterCount.toLocaleString('en')} parameters on ${device} in ${players.precision}; ${describeSources(loader.sources)}`);
-    if (!validator) onNotice('no pairs are held out (one scene only): best is the newest checkpoint');
-    const start = resuming ? resume(out, config, players, onNotice) : { run: createRun(out, config), step: 0, seconds: 0, best: null };
+    notice(`${config.name}: ${players.generator.parameterCount.toLocaleString('en')} parameters on ${device} in ${players.precision}; ${describeSources(loader.sources)}`);
+    if (effectiveBatch(players) > config.batchSize) notice(describeBatch(players));
+    if (!validator) notice('no pairs are held out (one scene only): best is the newest checkpoint');
+    const start: Start = !leads ? { run: null, step: 0, seconds: 0, best: null }
+      : resuming ? resume(out, config, players, notice) : { run: createRun(out, config), step: 0, seconds: 0, best: null };
+    if (group) [start.step, start.seconds] = shareState(group, players, [start.step, start.seconds]);
     const result = await loop(players, loader, validator, start, { minutes, onProgress, signal });
     return { ...result, device, precision: players.precision };
+  } catch (error) {
+    throw explainLoss(error);
   } finally {
+    group?.close(); // first of all: the others learn of a failure by it
     validator?.release();
     if (players) releasePlayers(players);
-    await loader.close();
+    await loader?.close();
   }
 }
 
-type Start = ReturnType<typeof resume>;
+const effectiveBatch = ({ config, group }: Players): number => config.batchSize * config.accumulate * (group?.size ?? 1);
+
+function describeBatch(players: Players): string {
+  const { config: { batchSize, accumulate }, group } = players;
+  const factors = [...(group ? [`${group.size} processes`] : []), ...(accumulate > 1 ? [`${accumulate} micro-batches`] : []), String(batchSize)];
+  return `effective batch ${effectiveBatch(players)} (${factors.join(' × ')})${group ? `, ${numThreads()} threads a process` : ''}`;
+}
+
+/** Where a run is entered; `run` is null in all processes but the one that writes it. */
+interface Start { run: RunFolder | null; step: number; seconds: number; best: Best | null }
 
 async function loop(players: Players, loader: Loader, validator: Validator | null, start: Start, { minutes, onProgress, signal }: TrainOptions): Promise<{ step: number; seconds: number; best: Best | null }> {
-  const { config } = players;
+  const { config, group } = players;
   const { run } = start;
   let { step, best } = start;
   const clockStart = performance.now() - start.seconds * 1000;
-  const seconds = () => (performance.now() - clockStart) / 1000;
-  const timeIsUp = () => minutes !== undefined && seconds() >= minutes * 60;
-  let logged = { step, seconds: seconds() };
-  let checkpointed = resumedAt(start);
+  const elapsed = () => (performance.now() - clockStart) / 1000;
+  const own = (losses: Losses): Meeting => ({ losses, seconds: elapsed(), stop: signal?.aborted ?? false });
+  let { seconds, stop } = meet(group, own({}));
+  const timeIsUp = () => minutes !== undefined && seconds >= minutes * 60;
+  let logged = { step, seconds: elapsed() };
+  let checkpointed = step > 0 ? step : -1;
 
-  const checkpoint = (): void => {
+  const checkpoint = ({ checkpoints }: RunFolder): void => {
     if (checkpointed === step) return;
-    saveCheckpoint(checkpointPath(run.checkpoints, step), step, players, best);
-    pruneCheckpoints(run.checkpoints, config.keepCheckpoints);
+    saveCheckpoint(checkpointPath(checkpoints, step), step, players, best);
+    pruneCheckpoints(checkpoints, config.keepCheckpoints);
     checkpointed = step;
   };
 
-  const validate = async (): Promise<Record<string, number>> => {
-    const validation = await validator?.validate();
-    if (validation) await writeImage(join(run.samples, `step-${String(step).padStart(8, '0')}.png`), validation.panel);
+  const validate = async ({ samples, checkpoints }: RunFolder): Promise<Record<string, number>> => {
+    const validation = await validator?.validate(() => group?.check());
+    if (validation) await writeImage(join(samples, `step-${String(step).padStart(8, '0')}.png`), validation.panel);
     if (!validation || !best || validation.psnr > best.psnr) {
       best = { step, psnr: validation?.psnr ?? NaN };
-      saveBest(join(run.checkpoints, 'best.safetensors'), step, players, best);
+      saveBest(join(checkpoints, 'best.safetensors'), step, players, best);
     }
     return validation ? { validationPsnr: round(validation.psnr), validationInputPsnr: round(validation.inputPsnr) } : {};
   };
 
-  while (step < config.steps && !timeIsUp() && !signal?.aborted) {
+  while (step < config.steps && !timeIsUp() && !stop) {
     const batch = await loader.batch(step);
-    const losses = trainStep(players, batch, step, minutes === undefined ? step / config.steps : seconds() / (minutes * 60));
+    if (group) seedStep(group, config.seed, step);
+    const ownLosses = trainStep(players, batch, step, minutes === undefined ? step / config.steps : seconds / (minutes * 60));
     step++;
-    checkFinite(losses, step, batch.names, run);
+    checkFinite(ownLosses, step, batch.names);
+    await nextTick(); // lets finalizers, Ctrl-C and the loader's threads have their turn
+    const { losses, ...agreed } = meet(group, own(ownLosses));
+    ({ seconds, stop } = agreed);
+    if (!run) continue;
+
     const last = step === config.steps || timeIsUp();
-    const now = seconds();
-    const stepsPerSecond = (step - logged.step) / (now - logged.seconds);
-    const validation = last || step % config.validateEvery === 0 ? await validate() : null;
+    const stepsPerSecond = (step - logged.step) / (seconds - logged.seconds);
+    const validation = last || step % config.validateEvery === 0 ? await validate(run) : null;
     if (last || validation || step % config.logEvery === 0) {
-      run.log({ step, seconds: round(now), imagesPerSecond: round(stepsPerSecond * config.batchSize * config.accumulate), ...losses, ...validation });
-      logged = { step, seconds: seconds() }; // validating is not counted as training speed
+      run.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond * effectiveBatch(players)), effectiveBatch: effectiveBatch(players), ...losses, ...validation });
+      logged = { step, seconds: elapsed() }; // validating is not counted as training speed
     }
     onProgress?.({ done: step, total: config.steps, label: [`${stepsPerSecond.toFixed(2)} steps/s`, ...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(' · ') });
-    if (step % config.checkpointEvery === 0) checkpoint();
-    await nextTick(); // lets finalizers, Ctrl-C and the loader's threads have their turn
+    if (step % config.checkpointEvery === 0) checkpoint(run);
   }
 
-  if (signal?.aborted) {
-    checkpoint();
-    throw new AbortedError(`stopped at step ${step} of ${config.steps}; the checkpoint is saved, and --resume continues`);
-  }
-  checkpoint();
-  return { step, seconds: seconds(), best };
+  if (run) checkpoint(run);
+  group?.barrier(); // nobody leaves while rank 0 still writes
+  if (stop) throw new AbortedError(`stopped at step ${step} of ${config.steps}; the checkpoint is saved, and --resume continues`);
+  return { step, seconds: elapsed(), best };
 }
 
-const resumedAt = ({ step }: Start): number => step > 0 ? step : -1;
 const round = (value: number): number => Math.round(value * 1000) / 1000;
-

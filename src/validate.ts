@@ -43,7 +43,8 @@ function stack(rows: readonly RgbImage[]): RgbImage {
   return { width, height, channels: 3, data };
 }
 
-export interface Validator { validate(): Promise<Validation>; release(): void }
+/** `between` is called before each pair, and may throw. */
+export interface Validator { validate(between?: () => void): Promise<Validation>; release(): void }
 
 /** A second generator that holds the averaged weights while validating, so that training goes on undisturbed. */
 export function makeValidator(players: Players, pairs: readonly Pair[]): Validator {
@@ -55,11 +56,12 @@ export function makeValidator(players: Players, pairs: readonly Pair[]): Validat
   const fit = (length: number) => Math.floor(Math.min(length, config.validationCrop) / generator.multiple) * generator.multiple;
 
   return {
-    async validate() {
+    async validate(between = () => {}) {
       noGrad(() => generator.stateDict().forEach((value, name) => copy_(value, ema.average.get(name)!)));
       const rows: RgbImage[] = [];
       let sum = 0, inputSum = 0;
       for (const pair of chosen) {
+        between();
         const whole = await readPair(pair);
         const width = fit(whole.sharp.width), height = fit(whole.sharp.height);
         if (width === 0 || height === 0) throw new DataError(`${pair.name}: ${whole.sharp.width}×${whole.sharp.height} is too small to validate this network, which needs ${generator.multiple} pixels`);

@@ -125,5 +125,5 @@ test('doctor says what is there and how to get what is not, in words and as JSON
   const diagnosis = JSON.parse((await unshake(['doctor', '--json'])).stdout) as { onnxruntime: { devices: string[] }; libtorch: { available: boolean }; findings: { ok: boolean; found: string; name: string }[] };
   assert.ok(diagnosis.onnxruntime.devices.includes('cpu'));
   assert.equal(typeof diagnosis.libtorch.available, 'boolean');
-  assert.deepEqual(diagnosis.findings.map(({ name }) => name), ['Node', 'ONNX Runtime', 'CUDA for deblurring', 'bf16 on the CPU', 'shipped models', 'libtorch']);
+  assert.deepEqual(diagnosis.findings.map(({ name }) => name), ['Node', 'ONNX Runtime', 'CUDA for deblurring', 'bf16 on the CPU', 'shipped models', 'libtorch', 'several processes']);
 });

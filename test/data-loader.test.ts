@@ -43,6 +43,17 @@ test('a batch follows from (seed, step): not from restarts, order, threads, cach
   assert.notDeepEqual(straight[0], straight[1]);
 });
 
+test('processes take slices that make up the whole batch', async (t) => {
+  const root = await temporaryFolder(t);
+  await writePairs(root, numbered(6));
+  const sources = [{ path: root }];
+  const [whole] = await batches({ sources, batchSize: 6 }, [3]);
+  const slices = await Promise.all([0, 1, 2].map(async (rank) => (await batches({ sources, batchSize: 2, share: { rank, localSize: 3 } }, [3]))[0]));
+  assert.deepEqual(slices.flatMap(({ names }) => names), whole.names);
+  assert.deepEqual(Buffer.concat(slices.map(({ blur }) => blur)), Buffer.from(whole.blur));
+  assert.deepEqual(slices.map(({ first }) => first), [0, 2, 4]);
+});
+
 test('a crop is a window of the pair, the same of both, in the orientations asked for', async (t) => {
   const root = await temporaryFolder(t), width = 50, height = 44, crop = 16;
   // Every sample says where it comes from.
