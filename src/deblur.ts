@@ -2,12 +2,13 @@
  * Deblurs one picture: image → tiles → network → blended → image. Runs wherever a Model runs, in Node and in browsers.
  *
  * Why tiles: a network needs hundreds of bytes a pixel while it runs. Each tile is given as much true context as the network can
- * see and only the part that has it is kept, so that the result is that of the whole picture. Rows of tiles are finished one after
- * another: beside the picture itself only one row is held as numbers.
+ * see and only the part that has it is kept, so that the result is that of the whole picture. All tiles of a picture have one
+ * shape. Samples stay integers: beside them only one tile, and the seams that wait for the next one, are held as numbers.
  */
 import { ModelError, throwIfAborted, UsageError } from './errors.js';
-import { mirrored, oneTile, orientation, tilesOfArea, tilesOfSide, type Span, type TilePlan } from './image/tiles.js';
-import type { Image } from './image/image.js';
+import { largestSample, samplesLike, type Image } from './image/image.js';
+import { joinTile, newSeams, type Rows } from './image/join.js';
+import { mirrored, oneTile, orientation, tilesOfArea, tilesOfSide, type TilePlan } from './image/tiles.js';
 import type { LongWork } from './progress.js';
 import type { Model } from './runtime/model.js';
 
@@ -19,56 +20,97 @@ export interface DeblurOptions extends LongWork {
   strength?: number;
   /** Average over the eight flips and rotations: a little better, eight times slower. Default false. */
   tta?: boolean;
-  /** Memory that one run of the network may take, in bytes. Default: 1 GiB for tiles, nine tenths of what is free for a whole picture. */
+  /** Memory that one run of the network may take, in bytes. Default: up to 1 GiB for tiles, less beside a huge picture; nine tenths of what is free for a whole picture. */
   memory?: number;
+  /** Write the result over the picture's own samples: a huge picture then stays in memory once, not twice. Default false. */
+  inPlace?: boolean;
 }
 
-/** A deblurred picture, and how many tiles it was cut into. */
-export interface Deblurred { image: Image; tiles: number }
+/** A deblurred picture, how many tiles it was cut into, and what is worth a word about how it went. */
+export interface Deblurred { image: Image; tiles: number; notes: string[] }
 
-const gibibyte = 2 ** 30;
+const mebibyte = 2 ** 20, gibibyte = 2 ** 30;
 
 /**
  * Deblurs a picture. Size, channels and depth stay; alpha passes through; gray is run as equal channels and turned back to gray.
- * @throws UsageError for a setting out of range; ModelError when the network gives NaN or can't hold the picture; AbortedError
+ * NaN or a black tile makes the rest run with 32-bit arithmetic on the CPU, where the model didn't do that anyway.
+ * @throws UsageError for a setting out of range; ModelError when the network gives NaN or black, or can't hold the picture; AbortedError
  */
 export async function deblurImage(model: Model, image: Image, options: DeblurOptions = {}): Promise<Deblurred> {
-  const { strength = 1, tta = false, onProgress, signal } = options;
+  const { strength = 1, tta = false, inPlace = false, onProgress, signal } = options;
   if (!(strength >= 0 && strength <= 1)) throw new UsageError(`strength should be from 0 to 1, but is ${strength}`);
-  const { across, down } = await planFor(model, image, options);
-  const tiles = across.spans.length * down.spans.length;
-  const total = tiles * (tta ? 8 : 1);
-  let done = 0;
+  const plan = await planFor(model, image, options);
+  const { across, down } = plan;
+  const tiles = across.spans.length * down.spans.length, runs = tta ? 8 : 1, total = tiles * runs;
+  const notes: string[] = [];
+  let running = model, done = 0;
   const run = async (input: Float32Array, width: number, height: number): Promise<Float32Array> => {
     throwIfAborted(signal);
-    const output = await model.run(input, width, height);
+    const output = await running.run(input, width, height);
     onProgress?.({ done: ++done, total });
     return output;
   };
+  const compute = (): Promise<Float32Array> => (tta ? averageOfEight(input, across.size, down.size, run) : run(input, across.size, down.size));
 
-  const data = image.data instanceof Uint16Array ? new Uint16Array(image.data.length) : new Uint8Array(image.data.length);
-  const result: Image = { ...image, data };
+  const result: Image = inPlace ? image : { ...image, data: samplesLike(image.data, image.data.length) };
+  const rows = originalRows(image, inPlace), seams = newSeams(plan, image.width);
   const input = new Float32Array(3 * across.size * down.size);
-  let band: Band | undefined;
   onProgress?.({ done, total });
-  for (const [row, rowSpan] of down.spans.entries()) {
-    band = nextBand(band, rowSpan, image.width);
-    for (const columnSpan of across.spans) {
-      fillTile(input, image, columnSpan.start, rowSpan.start, across.size, down.size);
-      const output = await (tta ? averageOfEight(input, across.size, down.size, run) : run(input, across.size, down.size));
-      const finite = addToBand(band, output, across.size, down.size, columnSpan, rowSpan);
-      if (!finite) {
-        throw new ModelError(`${model.name} gave NaN or infinity on ${model.device} at (${columnSpan.from}, ${rowSpan.from}) of ${image.width}×${image.height}: the weights are damaged or too large for their precision; try --device cpu or another --model`);
+  for (const [j, row] of down.spans.entries()) {
+    const original = rows(row.start, Math.min(row.start + down.size, image.height));
+    for (const [i, column] of across.spans.entries()) {
+      fillTile(input, image, original, column.start, row.start, across.size, down.size);
+      let output = await compute();
+      let fault = faultIn(output, input);
+      const other = fault && await running.inFloat32?.();
+      if (other) {
+        notes.push(`${model.name} gave ${fault} on ${running.device}: repeated in 32 bits on ${other.device}`);
+        running = other;
+        done -= runs;
+        output = await compute();
+        fault = faultIn(output, input);
       }
+      if (fault) {
+        throw new ModelError(`${model.name} gave ${fault} on ${running.device} at (${column.from}, ${row.from}) of ${image.width}×${image.height}: the weights are damaged or too large for their precision; try ${running.device === 'cpu' ? '' : '--device cpu or '}another --model`);
+      }
+      joinTile(seams, output, plan, i, j, original, result, strength);
     }
-    const until = down.spans[row + 1]?.from ?? image.height;
-    writeRows(result, image, band, until, strength);
   }
   throwIfAborted(signal);
-  return { image: result, tiles };
+  return { image: result, tiles, notes };
 }
 
-async function planFor(model: Model, image: Image, { tile, memory }: DeblurOptions): Promise<TilePlan> {
+/** What is wrong with a tile's output: a broken computation gives NaN, or black where the picture is not. */
+function faultIn(output: Float32Array, input: Float32Array): string | undefined {
+  let sum = 0, brightest = 0, light = 0;
+  for (let i = 0; i < output.length; i++) {
+    const value = output[i];
+    sum += value * 0; // 0 for every number, NaN for NaN and infinity
+    if (value > brightest) brightest = value;
+    light += input[i];
+  }
+  if (sum !== 0) return 'NaN or infinity';
+  return brightest < 1 / 255 && light / input.length > 8 / 255 ? 'a black picture' : undefined;
+}
+
+/** Gives the rows [from, to) as they were; in place, from a copy that moves down the picture. */
+function originalRows({ data, width, channels }: Image, inPlace: boolean): (from: number, to: number) => Rows {
+  if (!inPlace) return () => ({ top: 0, data });
+  const stride = width * channels;
+  let copy: Rows = { top: 0, data: samplesLike(data, 0) }, filled = 0; // rows [top, filled)
+  return (from, to) => {
+    // Rows of tiles overlap: what they share is in the last copy, and in the picture may be overwritten.
+    const next = copy.data.length >= (to - from) * stride ? copy.data : samplesLike(data, (to - from) * stride);
+    const kept = Math.max(0, filled - from);
+    next.set(copy.data.subarray((from - copy.top) * stride, (from - copy.top + kept) * stride));
+    next.set(data.subarray((from + kept) * stride, to * stride), kept * stride);
+    copy = { top: from, data: next };
+    filled = to;
+    return copy;
+  };
+}
+
+async function planFor(model: Model, image: Image, { tile, memory, inPlace }: DeblurOptions): Promise<TilePlan> {
   const { width, height } = image;
   if (tile !== undefined && !(Number.isInteger(tile) && tile >= 16)) throw new UsageError(`tile should be a whole number of pixels from 16 on, but is ${tile}`);
   const whole = oneTile(width, height, model);
@@ -77,7 +119,11 @@ async function planFor(model: Model, image: Image, { tile, memory }: DeblurOptio
   // Small pictures fit wherever the network itself does; measuring first would take longer than they do.
   if (pixels <= 512 * 512 && memory === undefined) return whole;
   const need = await model.memory();
-  if (!model.whole) return tilesOfArea(width, height, (memory ?? Math.min(gibibyte, need.free / 2)) / need.bytesPerPixel, model);
+  if (!model.whole) {
+    // Together with the picture and its encoded file, all stays below 2 GiB up to a hundred megapixels.
+    const beside = Math.max(256 * mebibyte, 1.5 * gibibyte - image.data.byteLength * (inPlace ? 2 : 3));
+    return tilesOfArea(width, height, (memory ?? Math.min(gibibyte, need.free / 2, beside)) / need.bytesPerPixel, model);
+  }
   const limit = memory ?? 0.9 * need.free;
   if (pixels * need.bytesPerPixel > limit) throw tooLarge(model, image, need.bytesPerPixel, limit);
   return whole;
@@ -92,13 +138,13 @@ function tooLarge(model: Model, { width, height }: Image, bytesPerPixel: number,
 }
 
 /** The tile at (left, top) as planes in [0, 1]. What lies beyond the picture is its mirror image. */
-function fillTile(input: Float32Array, image: Image, left: number, top: number, width: number, height: number): void {
-  const { channels, data } = image;
-  const scale = 1 / largestSample(image), plane = width * height;
+function fillTile(input: Float32Array, image: Image, rows: Rows, left: number, top: number, width: number, height: number): void {
+  const { channels } = image, { data } = rows;
+  const scale = 1 / largestSample(data), plane = width * height;
   const [green, blue] = channels >= 3 ? [1, 2] : [0, 0];
   const columns = Int32Array.from({ length: width }, (_, x) => mirrored(left + x, image.width) * channels);
   for (let y = 0, to = 0; y < height; y++) {
-    const row = mirrored(top + y, image.height) * image.width * channels;
+    const row = (mirrored(top + y, image.height) - rows.top) * image.width * channels;
     for (let x = 0; x < width; x++, to++) {
       const from = row + columns[x];
       input[to] = data[from] * scale;
@@ -131,59 +177,3 @@ async function averageOfEight(input: Float32Array, width: number, height: number
 function forEachPixel(width: number, height: number, visit: (index: number, x: number, y: number) => void): void {
   for (let y = 0, index = 0; y < height; y++) for (let x = 0; x < width; x++, index++) visit(index, x, y);
 }
-
-/** Three planes of whole rows, from row `top` on: what a row of tiles adds up to. */
-interface Band { top: number; rows: number; width: number; values: Float32Array }
-
-/** The band of the next row of tiles, with the rows that the last one shares with it. */
-function nextBand(last: Band | undefined, { from, to }: Span, width: number): Band {
-  const band: Band = { top: from, rows: to - from, width, values: new Float32Array(3 * (to - from) * width) };
-  if (last) {
-    for (let c = 0; c < 3; c++) {
-      const shared = last.values.subarray((c * last.rows + from - last.top) * width, (c + 1) * last.rows * width);
-      band.values.set(shared, c * band.rows * width);
-    }
-  }
-  return band;
-}
-
-/** Adds the part of a tile that counts, weighted. Returns whether all of it is finite. */
-function addToBand(band: Band, output: Float32Array, width: number, height: number, column: Span, row: Span): boolean {
-  let sum = 0;
-  for (let c = 0; c < 3; c++) {
-    for (let y = row.from; y < row.to; y++) {
-      const rowWeight = row.weights[y - row.from];
-      let from = (c * height + y - row.start) * width + column.from - column.start;
-      let to = (c * band.rows + y - band.top) * band.width + column.from;
-      for (let k = 0; k < column.weights.length; k++, from++, to++) {
-        const value = output[from];
-        band.values[to] += rowWeight * column.weights[k] * value;
-        sum += value * 0; // 0 for every number, NaN for NaN and infinity
-      }
-    }
-  }
-  return sum === 0;
-}
-
-/** Turns the band's rows up to `until` into samples: original + strength · (result − original), rounded and clamped. */
-function writeRows(result: Image, original: Image, band: Band, until: number, strength: number): void {
-  const { width, channels, data: source } = original;
-  const largest = largestSample(original), plane = band.rows * width, { values } = band;
-  const colours = channels >= 3 ? 3 : 1;
-  for (let y = band.top; y < until; y++) {
-    let from = (y - band.top) * width, to = y * width * channels;
-    for (let x = 0; x < width; x++, from++, to += channels) {
-      for (let c = 0; c < colours; c++) {
-        const value = colours === 3 ? values[from + c * plane] : luma(values[from], values[from + plane], values[from + 2 * plane]);
-        const sample = Math.round(source[to + c] + strength * (value * largest - source[to + c]));
-        result.data[to + c] = sample < 0 ? 0 : sample > largest ? largest : sample;
-      }
-      if (channels === 2 || channels === 4) result.data[to + colours] = source[to + colours];
-    }
-  }
-}
-
-/** Rec. 709 luma. */
-const luma = (red: number, green: number, blue: number): number => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-
-const largestSample = ({ data }: Image): number => (data instanceof Uint16Array ? 65535 : 255);

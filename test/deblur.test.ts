@@ -4,9 +4,11 @@ import { test } from 'node:test';
 import { deblurImage } from '../src/deblur.js';
 import { AbortedError, ModelError, UsageError } from '../src/errors.js';
 import { cropImage, type Image } from '../src/image/image.js';
-import { openModel } from '../src/runtime/session.js';
+import { readMetadata } from '../src/onnx/metadata.js';
+import { widenModel } from '../src/onnx/widen.js';
+import { openModel, type Model } from '../src/runtime/session.js';
 import { largestDifference, noisyImage } from './small-images.js';
-import { blockModel, boxModel, brokenModel, doublingModel, identityModel, meanModel, wideModel } from './small-models.js';
+import { blackModel, blockModel, boxModel, brokenModel, doublingModel, identityModel, meanModel, overflowingModel, wideModel } from './small-models.js';
 
 /** A 9×9 mean with zeros outside, in plain loops: what boxModel computes. */
 function boxMean(image: Image): Image {
@@ -159,6 +161,63 @@ test('too large for the memory: tiles get smaller, a whole picture is refused wi
 test('NaN is an error that names the network, not a black picture', async () => {
   const model = await openModel(brokenModel());
   await assert.rejects(deblurImage(model, noisyImage(40, 40)), (error) => error instanceof ModelError && /broken gave NaN/.test(error.message));
+  await model.release();
+});
+
+test('a black tile is an error too, unless the picture is black', async () => {
+  const model = await openModel(blackModel());
+  await assert.rejects(deblurImage(model, noisyImage(40, 40)), (error) => error instanceof ModelError && /black gave a black picture/.test(error.message));
+  const black = { ...noisyImage(40, 40), data: new Uint8Array(3 * 40 * 40) };
+  assert.equal(largestDifference((await deblurImage(model, black)).image, black), 0);
+  await model.release();
+});
+
+test('where a device gives NaN or black, the rest is computed in 32 bits on the CPU, with a word', async () => {
+  const block = await openModel(blockModel());
+  const image = noisyImage(100, 60);
+  const { image: expected } = await deblurImage(block, image, { tile: 32 });
+  for (const [value, fault] of [[NaN, 'NaN or infinity'], [Infinity, 'NaN or infinity'], [0, 'a black picture']] as const) {
+    let runs = 0;
+    const weak: Model = {
+      ...block, device: 'webgpu', inFloat32: async () => block,
+      run: async (input, width, height) => (++runs < 3 ? block.run(input, width, height) : new Float32Array(input.length).fill(value)),
+    };
+    const seen: number[] = [];
+    const { image: result, notes, tiles } = await deblurImage(weak, image, { tile: 32, onProgress: ({ done, total }) => seen.push(done / total) });
+    assert.equal(largestDifference(result, expected), 0);
+    assert.deepEqual(notes, [`block gave ${fault} on webgpu: repeated in 32 bits on cpu`]);
+    assert.equal(runs, 3);
+    assert.ok(tiles > 3 && seen.at(-1) === 1);
+    await assert.rejects(deblurImage({ ...weak, inFloat32: undefined }, image), ModelError);
+  }
+  await block.release();
+});
+
+test('a model in half precision is opened once more in float32', async () => {
+  const halves = overflowingModel(), wide = widenModel(halves)!;
+  assert.equal(widenModel(wide), undefined);
+  assert.equal(widenModel(identityModel()), undefined);
+  assert.deepEqual(readMetadata(wide), readMetadata(halves));
+  const model = await openModel(halves), image = noisyImage(30, 20);
+  assert.equal(largestDifference((await deblurImage((await model.inFloat32!())!, image)).image, image), 0);
+  assert.equal(await model.inFloat32!(), await model.inFloat32!());
+  await model.release();
+  const single = await openModel(identityModel(), { device: 'cpu' });
+  assert.equal(await single.inFloat32!(), undefined);
+  await single.release();
+});
+
+test('in place, the result is the same and lies in the picture itself, whatever the tiles', async () => {
+  const model = await openModel(blockModel());
+  for (const [width, height, tile] of [[131, 173, 32], [97, 401, 50], [64, 64, 64], [5, 3, 16]]) {
+    for (const [channels, bits] of [[3, 8], [4, 16], [1, 8]] as const) {
+      const image = noisyImage(width, height, channels, bits);
+      const { image: expected } = await deblurImage(model, image, { tile, strength: 0.7 });
+      const { image: result } = await deblurImage(model, image, { tile, strength: 0.7, inPlace: true });
+      assert.equal(result.data, image.data);
+      assert.equal(largestDifference(result, expected), 0, `${width}×${height}`);
+    }
+  }
   await model.release();
 });
 

@@ -1,5 +1,6 @@
 /** Small ONNX models with seeded weights, made on the fly. Each takes `input` to `output`, (batch, 3, height, width) in [0, 1]. */
 import { buildOnnx, type OnnxAttribute, type OnnxNode, type OnnxTensor } from '../src/onnx/build.js';
+import { toFloat16 } from '../src/onnx/float16.js';
 import { randomAt } from '../src/random.js';
 
 interface Traits { multiple: number; overlap: number; whole: boolean; name: string }
@@ -90,6 +91,24 @@ export function brokenModel(): Uint8Array {
   const large = chain.add('Mul', [chain.add('Mul', ['input', chain.weight([1], () => 1e38)]), chain.weight([1], () => 1e38)]);
   chain.add('Sub', [large, large], {}, 'output');
   return finish(chain.nodes, chain.weights, { multiple: 1, overlap: 0, whole: false, name: 'broken' });
+}
+
+/** The picture times 2^20 and back, in half precision by a cast and a stored weight: NaN where halves overflow, the picture itself in float32. */
+export function overflowingModel(): Uint8Array {
+  const chain = new Chain();
+  chain.weights.push({ name: 'scale', dims: [1], type: 'float16', data: Uint16Array.of(toFloat16(1024)) });
+  const half = chain.add('Cast', ['input'], { to: { int: 10 } });
+  const large = chain.add('Mul', [chain.add('Mul', [half, 'scale']), 'scale']);
+  const back = chain.add('Div', [chain.add('Div', [large, 'scale']), 'scale']);
+  chain.add('Cast', [back], { to: { int: 1 } }, 'output');
+  return finish(chain.nodes, chain.weights, { multiple: 1, overlap: 0, whole: false, name: 'overflowing' });
+}
+
+/** Black, whatever it is given. */
+export function blackModel(): Uint8Array {
+  const chain = new Chain();
+  chain.add('Mul', ['input', chain.weight([1], () => 0)], {}, 'output');
+  return finish(chain.nodes, chain.weights, { multiple: 1, overlap: 0, whole: false, name: 'black' });
 }
 
 /** Gives a picture of twice the size: not a deblurring model. */

@@ -1,10 +1,13 @@
-/** A decoded picture: interleaved rows from the top left, no padding. `Uint16Array` data means 16 bits a sample (0…65535). */
+/** Samples of 8 bits (0…255) or 16 (0…65535). */
+export type Samples = Uint8Array | Uint16Array;
+
+/** A decoded picture: interleaved rows from the top left, no padding. */
 export interface Image {
   readonly width: number;
   readonly height: number;
   /** 1 gray · 2 gray + alpha · 3 RGB · 4 RGB + alpha. */
   readonly channels: 1 | 2 | 3 | 4;
-  readonly data: Uint8Array | Uint16Array;
+  readonly data: Samples;
 }
 
 /** An 8-bit RGB picture: what training and the metrics work on. */
@@ -13,13 +16,24 @@ export interface RgbImage extends Image {
   readonly data: Uint8Array;
 }
 
+/** What stands for full brightness. */
+export const largestSample = (data: Samples): number => (data instanceof Uint16Array ? 65535 : 255);
+
+/** Samples of the same depth, all zero. */
+export function samplesLike(data: Samples, length: number): Samples {
+  return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
+}
+
+/** Rec. 709 luma. */
+export const luma = (red: number, green: number, blue: number): number => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+
 /** The `width`×`height` window whose top left corner is (`x`, `y`). */
 export function cropImage<T extends Image>(image: T, x: number, y: number, width: number, height: number): T {
   const { channels } = image;
   if (x < 0 || y < 0 || width < 1 || height < 1 || x + width > image.width || y + height > image.height) {
     throw new RangeError(`crop ${width}×${height} at (${x}, ${y}) does not lie inside ${image.width}×${image.height}`);
   }
-  const data = image.data instanceof Uint16Array ? new Uint16Array(width * height * channels) : new Uint8Array(width * height * channels);
+  const data = samplesLike(image.data, width * height * channels);
   for (let row = 0; row < height; row++) {
     const from = ((y + row) * image.width + x) * channels;
     data.set(image.data.subarray(from, from + width * channels), row * width * channels);

@@ -22,6 +22,8 @@ export interface ModelTraits {
 export interface Model extends ModelTraits {
   /** What it runs on. */
   readonly device: Exclude<Device, 'auto'>;
+  /** Why `auto` chose that device and not another, in words. */
+  readonly choice?: string;
   /**
    * Runs the network once.
    * @param input (1, 3, height, width), RGB in [0, 1], row-major; height and width divisible by `multiple`
@@ -31,6 +33,8 @@ export interface Model extends ModelTraits {
   run(input: Float32Array, width: number, height: number): Promise<Float32Array>;
   /** What one run needs and what is free now, in bytes. Measured by a small run of its own at the first call. */
   memory(): Promise<{ bytesPerPixel: number; free: number }>;
+  /** The same network in 32-bit arithmetic on the CPU, for when this one gives NaN or black; undefined when it computes so already. Freed with this one. */
+  inFloat32?(): Promise<Model | undefined>;
   /** Frees the network. Nothing else may be called afterwards. */
   release(): Promise<void>;
 }

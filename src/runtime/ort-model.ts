@@ -1,6 +1,7 @@
 /** A Model on top of ONNX Runtime: what its builds for Node and for the web have in common, which is their JavaScript interface. */
 import type { InferenceSession } from 'onnxruntime-web';
 import { messageOf, ModelError } from '../errors.js';
+import { oneAfterAnother } from '../queue.js';
 import type { Device, Model, ModelTraits } from './model.js';
 
 /** ONNX Runtime's JavaScript interface, of whichever build. */
@@ -21,37 +22,40 @@ export interface OrtHost {
   bytesPerPixel(): Promise<number>;
   /** Bytes that are free now. */
   free(): number;
+  /** The network opened once more in 32 bits on the CPU; undefined when it computes so here. */
+  inFloat32(): Promise<Model | undefined>;
+  /** Why `auto` chose this place. */
+  choice?: string;
 }
 
 /** Networks run one call after another; nothing of ONNX Runtime is called twice at once. Throws ModelError when `session` isn't of a deblurring network. */
 export function ortModel(host: OrtHost, first: InferenceSession, traits: ModelTraits, file: string): Model {
   checkShape(first, file);
   let session = first;
-  let sizes = new Set<string>(), bytesPerPixel: number | undefined;
-  const sessionFor = async (size: string): Promise<InferenceSession> => {
-    // ONNX Runtime keeps the memory of every size it has met, in pieces that fit no other. Two sizes are let stand (a tile and the
-    // same tile transposed); for a third the session is opened afresh, which takes milliseconds and keeps the process from growing.
-    if (!sizes.has(size) && sizes.size === 2) {
+  let shape: string | undefined, bytesPerPixel: number | undefined, inFloat32: Promise<Model | undefined> | undefined;
+  const sessionFor = async (width: number, height: number): Promise<InferenceSession> => {
+    // ONNX Runtime keeps the memory of every shape it has met, in pieces that fit no other. A session sees one shape (transposed it
+    // needs the same pieces); for another one it is opened afresh, which takes milliseconds and keeps the process from growing.
+    const wanted = `${Math.min(width, height)}×${Math.max(width, height)}`;
+    if (shape !== undefined && shape !== wanted) {
       await session.release();
       session = await host.create();
-      sizes = new Set();
     }
-    sizes.add(size);
+    shape = wanted;
     return session;
   };
-  let last: Promise<unknown> = Promise.resolve();
-  const oneAfterAnother = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work);
-    last = result.catch(() => {});
-    return result;
-  };
+  const inOrder = oneAfterAnother();
   return {
     ...traits,
     device: host.place,
-    run: (input, width, height) => oneAfterAnother(async () =>
-      runSession(host, await sessionFor(`${width}×${height}`), input, width, height, traits.name)),
-    memory: () => oneAfterAnother(async () => ({ bytesPerPixel: bytesPerPixel ??= await host.bytesPerPixel(), free: host.free() })),
-    release: () => oneAfterAnother(() => session.release()),
+    choice: host.choice,
+    run: (input, width, height) => inOrder(async () => runSession(host, await sessionFor(width, height), input, width, height, traits.name)),
+    memory: () => inOrder(async () => ({ bytesPerPixel: bytesPerPixel ??= await host.bytesPerPixel(), free: host.free() })),
+    inFloat32: () => (inFloat32 ??= host.inFloat32()),
+    release: () => inOrder(async () => {
+      await session.release();
+      await (await inFloat32)?.release();
+    }),
   };
 }
 

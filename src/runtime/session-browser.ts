@@ -2,6 +2,7 @@
 import type { InferenceSession } from 'onnxruntime-web';
 import { messageOf, MissingError, ModelError, UsageError } from '../errors.js';
 import { readMetadata } from '../onnx/metadata.js';
+import { widenModel } from '../onnx/widen.js';
 import { traitsOf, type Model } from './model.js';
 import { brief, ortModel, type Ort } from './ort-model.js';
 import { assumedBytesPerPixel, createWebSession, wasmHeap } from './wasm.js';
@@ -54,6 +55,10 @@ export async function openModel(model: string | URL | Uint8Array, options: Brows
     return ortModel({
       runtime, place, create, pause: () => new Promise((resolve) => { setTimeout(resolve); }),
       bytesPerPixel: async () => assumedBytesPerPixel, free: freeMemory,
+      inFloat32: async () => {
+        const wide = widenModel(bytes);
+        return wide || place !== 'wasm' ? openModel(wide ?? bytes, { ...options, device: 'wasm' }) : undefined;
+      },
     }, await create(), traits, file);
   };
 

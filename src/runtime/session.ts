@@ -2,12 +2,14 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { availableParallelism, freemem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate as pause } from 'node:timers/promises';
 import type { InferenceSession } from 'onnxruntime-web';
 import { messageOf, MissingError, ModelError, UsageError } from '../errors.js';
+import { freeMemory } from '../memory.js';
 import { readMetadata } from '../onnx/metadata.js';
+import { widenModel } from '../onnx/widen.js';
 import { devices, traitsOf, type Device, type Model } from './model.js';
 import { brief, ortModel, runSession, type Ort, type OrtHost, type Place } from './ort-model.js';
 import { assumedBytesPerPixel, createWebSession, wasmHeap } from './wasm.js';
@@ -53,12 +55,17 @@ export async function openModel(model: string | Uint8Array, options: ModelOption
     enableMemPattern: false, // a plan is kept for every size met, and the sizes of pictures have no end
   });
   if (wasm) runtime.env.wasm.numThreads = threads ?? availableParallelism();
-  const { session, place } = await openOn(wasm ? 'wasm' : device, wasm ? ['wasm'] : installedDevices(runtime as Native), createOn, file);
+  const { session, place, choice } = await openOn(wasm ? 'wasm' : device, wasm ? ['wasm'] : installedDevices(runtime as Native), createOn, file);
   const create = (): Promise<InferenceSession> => createOn(place);
   const host: OrtHost = {
     runtime, place, create, pause,
     bytesPerPixel: async () => wasm ? assumedBytesPerPixel : measureMemory({ runtime, pause, create }, traits.multiple, traits.name),
     free: () => wasm ? Math.min(freeMemory(), wasmHeap) : freeMemory(),
+    inFloat32: async () => {
+      const wide = widenModel(bytes), cpu = wasm ? 'wasm' : 'cpu';
+      return wide || place !== cpu ? openModel(wide ?? bytes, { device: cpu, threads }) : undefined;
+    },
+    choice,
   };
   return ortModel(host, session, traits, file);
 }
@@ -112,12 +119,13 @@ export function installedDevices(runtime: Native): Place[] {
 
 async function openOn(
   device: Device, installed: Place[], create: (place: Place) => Promise<InferenceSession>, file: string,
-): Promise<{ session: InferenceSession; place: Place }> {
+): Promise<{ session: InferenceSession; place: Place; choice?: string }> {
+  let cudaFault = 'is not installed';
   if (device === 'auto' && installed.includes('cuda')) {
     try {
-      return { session: await create('cuda'), place: 'cuda' };
-    } catch {
-      // The libraries are there but no GPU answers: the CPU does it, and the result names the device.
+      return { session: await create('cuda'), place: 'cuda', choice: 'cuda: its libraries are installed and a GPU answers' };
+    } catch (error) {
+      cudaFault = `does not answer (${brief(error)})`; // the CPU does it, and the result names the device
     }
   }
   const place = device === 'auto' ? 'cpu' : device;
@@ -126,7 +134,7 @@ async function openOn(
     throw new MissingError(`device ${place} is not installed on ${process.platform} ${process.arch}: ${cure}; --device cpu works everywhere`);
   }
   try {
-    return { session: await create(place), place };
+    return { session: await create(place), place, ...(device === 'auto' ? { choice: choiceOf(installed, cudaFault) } : {}) };
   } catch (error) {
     // A model that can't be loaded fails on the CPU as well; otherwise it is the device's fault.
     if (place !== 'cpu' && place !== 'wasm' && await opens(() => create('cpu'))) {
@@ -136,6 +144,12 @@ async function openOn(
   }
 }
 
+/** Why the CPU. The other devices depend on drivers that can fail in ways that no error shows, so they are used when named. */
+function choiceOf(installed: readonly Place[], cudaFault: string): string {
+  const others = installed.filter((place) => place !== 'cpu' && place !== 'cuda');
+  return `cpu: CUDA ${cudaFault}${others.length > 0 ? `; ${others.join(' and ')} only when named (--device ${others[0]})` : ''}`;
+}
+
 async function opens(create: () => Promise<InferenceSession>): Promise<boolean> {
   try {
     await (await create()).release();
@@ -143,13 +157,6 @@ async function opens(create: () => Promise<InferenceSession>): Promise<boolean> 
   } catch {
     return false;
   }
-}
-
-/** Memory that this process may still take, in bytes: containers' limits count where Node knows them. */
-function freeMemory(): number {
-  const limit = process.constrainedMemory?.() ?? 0;
-  const left = limit > 0 ? limit - process.memoryUsage.rss() : Infinity;
-  return Math.max(0, Math.min(left, freemem()));
 }
 
 /** Bytes a pixel of a run, from how the resident memory of a fresh session grows between two small runs. */
