@@ -2,24 +2,30 @@
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import type { DeblurOptions } from '../src/deblur.js';
-import { deblurFiles, planJobs, type DeblurReport, type FailedFile, type Job } from '../src/deblur-files.js';
+import { deblurFiles, planJobs, type DeblurredFile, type DeblurReport, type FailedFile, type Job } from '../src/deblur-files.js';
 import { UsageError } from '../src/errors.js';
 import { openNamedModel } from '../src/open-model.js';
 import type { Progress } from '../src/progress.js';
 import { devices, type Device } from '../src/runtime/model.js';
 
-interface Flags { output?: string; model: string; device: string; tile?: string; strength: string; tta?: boolean; json?: boolean }
+interface Flags {
+  output?: string; model: string; device: string; tile?: string; strength: string; tta?: boolean; json?: boolean;
+  force?: boolean; beforeAfter?: boolean; skipExisting?: boolean;
+}
 
 export function registerDeblur(root: Command): void {
   root.command('deblur')
     .description('remove motion blur from pictures')
-    .argument('<in...>', 'picture files, or folders of them (results of earlier runs, NAME.deblurred.EXT, are passed over)')
-    .option('-o, --output <path>', 'file, or folder in which the names are kept (default: NAME.deblurred.EXT beside each picture)')
+    .argument('<in...>', 'picture files, folders of them, patterns, or - for the standard input (in folders, results of earlier runs, NAME.deblurred.EXT, are passed over)')
+    .option('-o, --output <path>', 'file, folder in which names and folders are kept, or - for the standard output (default: NAME.deblurred.EXT beside each picture)')
     .option('--model <model>', 'shipped model, ONNX file, checkpoint or run folder (the last two need libtorch)', 'default')
     .option('--device <device>', devices.join(', '), 'auto')
     .option('--tile <pixels>', 'side of what one tile contributes (default: from the free memory)')
     .option('--strength <share>', 'how much of the correction is applied, 0 to 1', '1')
     .option('--tta', 'average over eight flips and rotations: a little better, eight times slower')
+    .option('--before-after', 'also write NAME.before-after.EXT: the picture and its result, side by side')
+    .option('--force', 'deblur photos that do not look motion-blurred, too')
+    .option('--skip-existing', 'pass over pictures whose result is there already')
     .option('--json', 'print one JSON document')
     .action(deblur);
 }
@@ -30,11 +36,14 @@ async function deblur(inputs: string[], flags: Flags): Promise<void> {
   if (tile !== undefined && !Number.isInteger(tile)) throw new UsageError(`--tile should be a whole number, but is ${flags.tile}`);
   if (!(devices as readonly string[]).includes(flags.device)) throw new UsageError(`--device should be one of ${devices.join(', ')}, but is '${flags.device}'`);
 
-  const { jobs, failed } = await planJobs(inputs, flags.output);
+  const { jobs, failed, skipped } = await planJobs(inputs, flags.output, { skipExisting: flags.skipExisting });
+  if (flags.json && jobs.some(({ output }) => output === '-')) throw new UsageError('--json and the picture can not both go to the standard output: name the result with -o FILE');
   failed.forEach(printFailure);
+  if (skipped.length > 0) note(`${skipped.length} passed over: ${skipped.length === 1 ? 'its result is' : 'their results are'} there already`);
   const report = jobs.length === 0 ? { images: [], failed: [] } : await deblurAll(jobs, flags, { tile, strength, tta: flags.tta });
   report.failed.unshift(...failed);
-  if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (flags.json) process.stdout.write(`${JSON.stringify({ ...report, ...(flags.skipExisting ? { skipped } : {}) })}\n`);
+  else if (report.failed.length > 0 && report.failed.length + report.images.length > 1) listFailures(report);
   if (report.failed.length > 0) process.exitCode = 1;
 }
 
@@ -49,12 +58,12 @@ async function deblurAll(jobs: Job[], flags: Flags, settings: DeblurOptions): Pr
   const bar = progressBar();
   try {
     return await deblurFiles(model, jobs, {
-      ...settings, signal: interrupted.signal,
+      ...settings, force: flags.force, beforeAfter: flags.beforeAfter, signal: interrupted.signal,
       onProgress: ({ done, total, label = '' }) => bar.show({ done, total, label: jobs.length > 1 ? `${finished + 1} of ${jobs.length}: ${label}` : label }),
-      onImage: ({ input, output, width, height, tiles, seconds, device, model: name }) => {
+      onImage: (file) => {
         finished++;
         bar.clear();
-        if (!flags.json) process.stdout.write(`${input} → ${output}  ${width}×${height}, ${tiles} tile${tiles === 1 ? '' : 's'}, ${seconds.toFixed(1)} s, ${name} on ${device}\n`);
+        if (!flags.json && file.output !== '-') process.stdout.write(`${lineOf(file)}\n`);
       },
       onFailure: (failure) => {
         finished++;
@@ -71,6 +80,16 @@ async function deblurAll(jobs: Job[], flags: Flags, settings: DeblurOptions): Pr
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     await model.release();
   }
+}
+
+function lineOf({ input, output, width, height, tiles, seconds, device, model, unblurred, beforeAfter }: DeblurredFile): string {
+  if (unblurred) return `${input} → ${output}  ${width}×${height}, left as it is: it does not look motion-blurred (--force deblurs it)`;
+  return `${input} → ${output}  ${width}×${height}, ${tiles} tile${tiles === 1 ? '' : 's'}, ${seconds.toFixed(1)} s, ${model} on ${device}${beforeAfter ? `; ${beforeAfter}` : ''}`;
+}
+
+/** Once more at the end: in a long run, the errors have scrolled away. */
+function listFailures({ images, failed }: DeblurReport): void {
+  process.stderr.write(`unshake: ${failed.length} of ${failed.length + images.length} failed: ${failed.map(({ input }) => input).join(', ')}\n`);
 }
 
 function printFailure({ code, message }: FailedFile): void {

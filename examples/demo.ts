@@ -38,8 +38,8 @@ async function photo(model: Model, path: string): Promise<void> {
   const { jobs, failed } = await planJobs([path]);
   const report = await deblurFiles(model, jobs, { onNote: (input, note) => console.log(`${basename(input)}: ${note}`) });
   for (const { message } of [...failed, ...report.failed]) throw new Error(message);
-  for (const { input, output, width, height, seconds } of report.images) {
-    console.log(`${input} → ${output}  ${width}×${height}, ${seconds.toFixed(1)} s (${model.name} on ${model.device})`);
+  for (const { input, output, width, height, seconds, unblurred } of report.images) {
+    console.log(`${input} → ${output}  ${width}×${height}, ${unblurred ? 'left as it is: it does not look motion-blurred' : `${seconds.toFixed(1)} s (${model.name} on ${model.device})`}`);
   }
   const [{ input, output }, ...others] = report.images;
   if (others.length > 0) return; // a folder: no panel

@@ -1,34 +1,44 @@
-/** Deblurs picture files and folders of them: where each result goes, and what happens when one of them is bad. */
-import { mkdir, readdir, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+/** Deblurs picture files: each is read, deblurred and written with what it carries; one is read and another written while the network runs. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { deblurImage, type DeblurOptions } from './deblur.js';
-import { ImageError, ModelError, UsageError } from './errors.js';
-import { imageExtensions, isImageName, readImage, writeImage } from './image/codec-node.js';
+import { ImageError, messageOf, ModelError, throwIfAborted } from './errors.js';
+import { encodeImage, formatOfName, readImage, sampleBytes, writeImage, writeWhole, type Picture } from './image/codec-node.js';
+import { besideEachOther } from './image/image.js';
+import { estimateMotionBlur } from './image/motion-blur.js';
+import { failureOf, pairName, type FailedFile, type Job } from './jobs.js';
+import { oneAfterAnother, roomFor } from './queue.js';
 import type { Model } from './runtime/model.js';
 
-/** One deblurred file. `seconds` is wall time from decoding to the written file. */
+export { planJobs, type FailedFile, type Job, type Plan } from './jobs.js';
+
+/** One deblurred file. `seconds` is wall time from decoding to the written file, without waiting for the network. */
 export interface DeblurredFile {
   input: string;
   output: string;
   width: number;
   height: number;
+  /** 0 when the network didn't run. */
   tiles: number;
   seconds: number;
   device: string;
   model: string;
+  /** Set when the photo isn't motion-blurred and was left as it is. */
+  unblurred?: true;
+  /** The side-by-side picture, where one was asked for. */
+  beforeAfter?: string;
 }
 
-/** One file that could not be deblurred. */
-export interface FailedFile { input: string; code: string; message: string }
-
-/** What became of the pictures. */
+/** What became of the pictures, in the order of the jobs. */
 export interface DeblurReport { images: DeblurredFile[]; failed: FailedFile[] }
 
-/** A picture to deblur and the file it becomes. */
-export interface Job { input: string; output: string }
-
 /** Settings of deblurFiles; progress is that of the picture in its label. */
-export interface DeblurFilesOptions extends DeblurOptions {
+export interface DeblurFilesOptions extends Omit<DeblurOptions, 'inPlace'> {
+  /** Deblur photos that don't look motion-blurred, too. Default false: they are left as they are. */
+  force?: boolean;
+  /** Write NAME.before-after.EXT beside each result: the picture and its result, side by side. Default false. */
+  beforeAfter?: boolean;
   /** Called when a file is done. */
   onImage?: (file: DeblurredFile) => void;
   /** Called when a file has failed; the others go on. */
@@ -37,115 +47,109 @@ export interface DeblurFilesOptions extends DeblurOptions {
   onNote?: (input: string, note: string) => void;
 }
 
-const resultSuffix = '.deblurred';
+/** Pictures at work at a time: one is read, one runs, one is written. Larger ones wait for each other. */
+const atOnce = 3, roomBytes = 512 * 2 ** 20;
 
 /**
- * Deblurs files one after another. A bad one does not stop the rest: every job ends up in one of the report's lists.
+ * Deblurs files. A bad one does not stop the rest: every job ends up in one of the report's lists.
  * @throws AbortedError when `signal` fires; no half file stays
  */
 export async function deblurFiles(model: Model, jobs: readonly Job[], options: DeblurFilesOptions = {}): Promise<DeblurReport> {
-  const { onImage, onFailure, onNote, onProgress, ...settings } = options;
-  const report: DeblurReport = { images: [], failed: [] };
-  for (const job of jobs) {
-    try {
-      const file = await deblurFile(model, job, {
-        ...settings,
-        onProgress: onProgress && ((progress) => onProgress({ ...progress, label: job.input })),
-        onNote: (note) => onNote?.(job.input, note),
-      });
-      report.images.push(file);
-      onImage?.(file);
-    } catch (error) {
-      if (!(error instanceof ImageError || error instanceof ModelError)) throw error;
-      const failure = failureOf(job.input, error);
-      report.failed.push(failure);
-      onFailure?.(failure);
+  const images: DeblurredFile[] = [], failed: FailedFile[] = [];
+  const desk: Desk = { network: oneAfterAnother(), room: roomFor(roomBytes) };
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < jobs.length) {
+      const index = next++, job = jobs[index];
+      try {
+        images[index] = await deblurFile(model, job, options, desk);
+        options.onImage?.(images[index]);
+      } catch (error) {
+        if (!(error instanceof ImageError || error instanceof ModelError)) {
+          next = jobs.length;
+          throw error;
+        }
+        failed[index] = failureOf(job.input, error);
+        options.onFailure?.(failed[index]);
+      }
     }
-  }
-  return report;
-}
-
-function failureOf(input: string, error: ImageError | ModelError): FailedFile {
-  return { input, code: error.code, message: error.message.includes(input) ? error.message : `${input}: ${error.message}` };
-}
-
-async function deblurFile(model: Model, { input, output }: Job, options: DeblurOptions & { onNote: (note: string) => void }): Promise<DeblurredFile> {
-  const { onNote, ...settings } = options;
-  const started = performance.now();
-  const { image, exif, notes } = await readImage(input);
-  const result = await deblurImage(model, image, settings);
-  await mkdir(dirname(output), { recursive: true });
-  notes.push(...await writeImage(output, result.image, { exif }));
-  notes.forEach(onNote);
-  return {
-    input, output, width: image.width, height: image.height, tiles: result.tiles,
-    seconds: (performance.now() - started) / 1000, device: model.device, model: model.name,
   };
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(atOnce, jobs.length) }, work));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  const dense = <T>(list: T[]): T[] => list.filter(() => true); // leaves the holes out
+  return { images: dense(images), failed: dense(failed) };
 }
 
-/**
- * Which file becomes which, before the first picture is touched.
- * @param inputs files, and folders of pictures
- * @param output a file (for one picture) or a folder, in which names are kept; default: NAME.deblurred.EXT beside each input
- * @returns the jobs, and the inputs that are missing or hold no picture
- * @throws UsageError when the outputs make no sense together
- */
-export async function planJobs(inputs: readonly string[], output?: string): Promise<{ jobs: Job[]; failed: FailedFile[] }> {
-  const failed: FailedFile[] = [];
-  const fail = (input: string, reason: string): void => { failed.push(failureOf(input, new ImageError(`${input}: ${reason}`))); };
-  const pictures: string[] = [];
-  let folders = 0;
-  for (const input of inputs) {
-    const found = await stat(input).catch(() => undefined);
-    if (found?.isDirectory()) {
-      folders++;
-      const names = (await readdir(input)).filter((name) => isImageName(name) && !name.startsWith('.') && !isResult(name)).sort();
-      if (names.length === 0) fail(input, `the folder holds no picture (${imageExtensions.join(' ')})`);
-      pictures.push(...names.map((name) => join(input, name)));
-    } else if (found) pictures.push(input);
-    else fail(input, `can't be read as an image (no such file)`);
-  }
+/** What the pictures at work share. */
+interface Desk { network: ReturnType<typeof oneAfterAnother>; room: ReturnType<typeof roomFor> }
 
-  const target = await targetOf(output, folders > 0 || inputs.length > 1);
-  const jobs: Job[] = [];
-  const taken = new Map<string, string>();
-  const sources = new Set(pictures.map((path) => resolve(path)));
-  for (const input of pictures) {
-    const result = outputOf(input, target), path = resolve(result);
-    if (!isImageName(result)) {
-      fail(input, `can't be written back with the extension '${extname(input)}': name the result with -o FILE (${imageExtensions.join(' ')})`);
-      continue;
+async function deblurFile(model: Model, { input, output }: Job, options: DeblurFilesOptions, { network, room }: Desk): Promise<DeblurredFile> {
+  const { signal, force = false } = options, name = input === '-' ? 'standard input' : input;
+  throwIfAborted(signal);
+  let bytes: Uint8Array | undefined = await readInput(input);
+  const leave = await room(3 * await sampleBytes(bytes)); // the picture, a copy in the codec, the encoded result
+  try {
+    throwIfAborted(signal);
+    let started = performance.now();
+    const picture = await readImage(bytes, name);
+    const { width, height } = picture.image, format = output === '-' ? picture.format : formatOfName(output);
+    const file: DeblurredFile = { input, output, width, height, tiles: 0, seconds: 0, device: model.device, model: model.name };
+    if (!force && !estimateMotionBlur(picture.image).blurred) {
+      file.unblurred = true;
+      await (format === picture.format ? writeOutput(output, bytes) : writePicture(picture, output, input, options));
+    } else {
+      bytes = undefined; // not needed while the network runs
+      const waiting = performance.now();
+      const { image, tiles, notes } = await network(() => {
+        started += performance.now() - waiting;
+        return deblurImage(model, picture.image, deblurSettings(input, options));
+      });
+      file.tiles = tiles;
+      notes.forEach((note) => options.onNote?.(input, note));
+      await writePicture({ ...picture, image }, output, input, options);
+      if (options.beforeAfter && output !== '-') {
+        file.beforeAfter = pairName(output);
+        await writeImage(file.beforeAfter, besideEachOther([picture.image, image]), { icc: picture.icc });
+      }
     }
-    if (sources.has(path)) throw new UsageError(`the result of ${input} would overwrite the input ${result}: name another file or folder with -o`);
-    if (taken.has(path)) throw new UsageError(`${taken.get(path)} and ${input} would both become ${result}: deblur them into different folders`);
-    taken.set(path, input);
-    jobs.push({ input, output: result });
+    file.seconds = (performance.now() - started) / 1000;
+    return file;
+  } finally {
+    leave();
   }
-  return { jobs, failed };
 }
 
-type Target = { kind: 'beside' } | { kind: 'file' | 'folder'; path: string };
+function deblurSettings(input: string, { tile, strength, tta, memory, signal, onProgress, beforeAfter }: DeblurFilesOptions): DeblurOptions {
+  return { tile, strength, tta, memory, signal, inPlace: !beforeAfter, onProgress: onProgress && ((progress) => onProgress({ ...progress, label: input })) };
+}
 
-async function targetOf(output: string | undefined, several: boolean): Promise<Target> {
-  if (output === undefined) return { kind: 'beside' };
-  const found = await stat(output).catch(() => undefined);
-  if (found?.isDirectory() || (!found && (/[/\\]$/.test(output) || extname(output) === ''))) return { kind: 'folder', path: output };
-  if (several) {
-    if (!found && !isImageName(output)) return { kind: 'folder', path: output };
-    throw new UsageError(`-o should be a folder for several pictures, but ${output} is a file's name`);
+async function readInput(input: string): Promise<Uint8Array> {
+  if (input === '-') return buffer(process.stdin);
+  try {
+    return await readFile(input);
+  } catch (error) {
+    await readImage(input); // says why
+    throw error;
   }
-  if (!isImageName(output)) throw new UsageError(`-o should end in ${imageExtensions.join(', ')} or be a folder, but is ${output}`);
-  return { kind: 'file', path: output };
 }
 
-function outputOf(input: string, target: Target): string {
-  if (target.kind === 'file') return target.path;
-  if (target.kind === 'folder') return join(target.path, basename(input));
-  const extension = extname(input);
-  return join(dirname(input), `${basename(input, extension)}${resultSuffix}${extension}`);
+async function writePicture(picture: Picture, output: string, input: string, { onNote, signal }: DeblurFilesOptions): Promise<void> {
+  const { image, format, notes } = picture;
+  const encoded = await encodeImage(image, formatOfName(output) ?? format, picture).catch((error: unknown) => {
+    throw new ImageError(`${output}: can't be encoded (${messageOf(error)})`, { cause: error });
+  });
+  throwIfAborted(signal);
+  for (const note of [...notes, ...encoded.notes]) onNote?.(input, note);
+  await writeOutput(output, encoded.bytes);
 }
 
-/** Whether a file in a folder is what an earlier run wrote beside its input. */
-function isResult(name: string): boolean {
-  return basename(name, extname(name)).endsWith(resultSuffix);
+async function writeOutput(output: string, bytes: Uint8Array): Promise<void> {
+  if (output === '-') {
+    await new Promise<void>((resolve, reject) => { process.stdout.write(bytes, (error) => (error ? reject(error) : resolve())); });
+    return;
+  }
+  await mkdir(dirname(output), { recursive: true }).catch((error: unknown) => {
+    throw new ImageError(`${output}: can't be written (${messageOf(error)})`, { cause: error });
+  });
+  await writeWhole(output, bytes);
 }

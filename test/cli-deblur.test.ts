@@ -113,7 +113,7 @@ test('Ctrl-C leaves no half file and ends with 1', async () => {
   await writeFile(wide, wideModel(64, 3));
   await writeImage(small, noisyImage(20, 20));
   await writeImage(large, noisyImage(1500, 1200)); // takes minutes
-  const { code, stderr } = await unshake(['deblur', small, large, '-o', `${out}/`, '--model', wide, '--tile', '64', '--tta'], { interruptAt: /a-small/ });
+  const { code, stderr } = await unshake(['deblur', small, large, '-o', `${out}/`, '--model', wide, '--tile', '64', '--tta', '--force'], { interruptAt: /a-small/ });
   assert.equal(code, 1);
   assert.match(stderr, /^unshake: ABORTED: /);
   assert.deepEqual(await readdir(out), ['a-small.png']);

@@ -6,13 +6,13 @@ import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import zlib from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
-import { deblurFiles, planJobs, type DeblurReport } from '../src/deblur-files.js';
+import { deblurFiles, planJobs, type DeblurFilesOptions, type DeblurredFile, type DeblurReport } from '../src/deblur-files.js';
 import { AbortedError, ImageError, UsageError } from '../src/errors.js';
 import { readImage, readRgb, writeImage } from '../src/image/codec-node.js';
-import type { Image } from '../src/image/image.js';
+import { cropImage, type Image } from '../src/image/image.js';
 import { openModel, type Model } from '../src/runtime/session.js';
-import { largestDifference, noisyImage } from './small-images.js';
-import { identityModel } from './small-models.js';
+import { hardEdges, largestDifference, noisyImage } from './small-images.js';
+import { boxModel, identityModel } from './small-models.js';
 
 let folder: string, model: Model;
 before(async () => {
@@ -26,7 +26,7 @@ after(async () => {
 
 async function deblur(inputs: string[], output?: string, notes: string[] = []): Promise<DeblurReport> {
   const { jobs, failed } = await planJobs(inputs, output);
-  const report = await deblurFiles(model, jobs, { tile: 64, onNote: (_, note) => notes.push(note) });
+  const report = await deblurFiles(model, jobs, { tile: 64, force: true, onNote: (_, note) => notes.push(note) });
   return { images: report.images, failed: [...failed, ...report.failed] };
 }
 
@@ -76,18 +76,6 @@ test('the EXIF chunk of a PNG has a right checksum', { skip: !('crc32' in zlib) 
   const bytes = await readFile(path), at = bytes.indexOf('eXIf');
   const end = at + 4 + bytes.readUInt32BE(at - 4);
   assert.equal(bytes.readUInt32BE(end), zlib.crc32(bytes.subarray(at, end)));
-});
-
-test('another colour profile is converted to sRGB, with a word; sRGB itself is left alone', async () => {
-  const image = noisyImage(40, 30), notes: string[] = [];
-  const wide = join(folder, 'wide.png'), plain = join(folder, 'plain.png');
-  await rawSharp(image).withIccProfile('p3').png().toFile(wide);
-  await rawSharp(image).withIccProfile('srgb').png().toFile(plain);
-  await deblur([wide], join(folder, 'wide-out.png'), notes);
-  assert.ok(notes.some((note) => note.includes('profile')));
-  assert.ok(largestDifference((await readImage(join(folder, 'wide-out.png'))).image, image) <= 2);
-  const stored = await sharp(plain, { ignoreIcc: true }).raw().toBuffer();
-  assert.deepEqual(Buffer.from((await readImage(plain)).image.data), stored);
 });
 
 test('what a format can not hold is said: alpha and 16 bits in JPEG', async () => {
@@ -183,6 +171,59 @@ test('outputs that make no sense are wrong usage, found before anything is writt
   assert.deepEqual((await planJobs([a])).jobs, [{ input: a, output: join(folder, 'one', 'x.deblurred.png') }]);
 });
 
+test('folders in folders keep their tree, the output folder inside is not taken for input, existing results are passed over', async () => {
+  const source = join(folder, 'tree'), out = join(source, 'out');
+  await mkdir(join(source, 'trip', 'day 1'), { recursive: true });
+  const names = ['a.png', join('trip', 'b.png'), join('trip', 'day 1', 'c.png')];
+  for (const name of names) await writeImage(join(source, name), noisyImage(40, 30));
+  const run = async (skipExisting: boolean): Promise<{ done: string[]; skipped: number }> => {
+    const { jobs, skipped } = await planJobs([source], `${out}/`, { skipExisting });
+    return { done: (await deblurFiles(model, jobs)).images.map(({ output }) => output), skipped: skipped.length };
+  };
+  assert.deepEqual(await run(false), { done: names.map((name) => join(out, name)), skipped: 0 });
+  await rm(join(out, names[1]));
+  assert.deepEqual(await run(true), { done: [join(out, names[1])], skipped: 2 });
+  assert.deepEqual(await run(false), { done: names.map((name) => join(out, name)), skipped: 0 });
+});
+
+test('patterns name pictures where the shell does not', async () => {
+  const source = join(folder, 'patterns');
+  await mkdir(join(source, 'x', 'y'), { recursive: true });
+  for (const name of ['one.png', 'two.png', 'one.jpg', join('x', 'one.png'), join('x', 'y', 'one+.png')]) await writeFile(join(source, name), '');
+  const matches = async (pattern: string): Promise<string[]> => (await planJobs([join(source, pattern)], join(folder, 'new'))).jobs.map(({ output }) => output.slice(join(folder, 'new').length + 1));
+  assert.deepEqual(await matches('*.png'), ['one.png', 'two.png']);
+  assert.deepEqual(await matches('o?e.*'), ['one.jpg', 'one.png']);
+  assert.deepEqual(await matches('*/one.png'), [join('x', 'one.png')]);
+  assert.deepEqual(await matches('**/one*.png'), ['one.png', join('x', 'one.png'), join('x', 'y', 'one+.png')]);
+  assert.deepEqual(await matches('x/**'), ['one.png', join('y', 'one+.png')]);
+  assert.match((await planJobs([join(source, '*.webp')])).failed[0].message, /no picture matches/);
+});
+
+test('a sharp photo is copied byte for byte, or converted; force runs it; before and after lie side by side', async () => {
+  const half = await openModel(boxModel()), source = join(folder, 'sharp.png');
+  const sharpScene = hardEdges(480, 360);
+  await writeImage(source, sharpScene);
+  const run = async (name: string, options: DeblurFilesOptions = {}): Promise<DeblurredFile> =>
+    (await deblurFiles(half, [{ input: source, output: join(folder, name) }], options)).images[0];
+  try {
+    const copied = await run('left.png');
+    assert.deepEqual([copied.unblurred, copied.tiles], [true, 0]);
+    assert.deepEqual(await readFile(copied.output), await readFile(source));
+    const converted = await run('left.tiff');
+    assert.equal(converted.unblurred, true);
+    assert.equal(largestDifference((await readImage(converted.output)).image, sharpScene), 0);
+    const forced = await run('forced.deblurred.png', { force: true, beforeAfter: true });
+    assert.equal(forced.unblurred, undefined);
+    assert.equal(forced.beforeAfter, join(folder, 'forced.before-after.png'));
+    const { image: result } = await readImage(forced.output), { image: pair } = await readImage(forced.beforeAfter!);
+    assert.ok(largestDifference(result, sharpScene) > 20);
+    assert.equal(largestDifference(cropImage(pair, 0, 0, 480, 360), sharpScene), 0);
+    assert.equal(largestDifference(cropImage(pair, 480, 0, 480, 360), result), 0);
+  } finally {
+    await half.release();
+  }
+});
+
 test('aborting half way leaves neither a file nor half of one, and an existing output as it was', async () => {
   const source = join(folder, 'abort'), out = join(folder, 'abort-out');
   await mkdir(source);
@@ -191,7 +232,7 @@ test('aborting half way leaves neither a file nor half of one, and an existing o
   await writeFile(join(out, 'b.png'), 'earlier');
   const { jobs } = await planJobs([source], out);
   const abort = new AbortController();
-  const work = deblurFiles(model, jobs, { tile: 32, signal: abort.signal, onProgress: ({ done, total, label }) => {
+  const work = deblurFiles(model, jobs, { tile: 32, force: true, signal: abort.signal, onProgress: ({ done, total, label }) => {
     if (label!.endsWith('b.png') && done === total >> 1) abort.abort();
   } });
   await assert.rejects(work, AbortedError);

@@ -1,5 +1,5 @@
 /** Pictures with seeded noise: the hardest content for seams, and different in every channel. */
-import type { Image } from '../src/image/image.js';
+import type { Image, RgbImage } from '../src/image/image.js';
 import { randomAt } from '../src/random.js';
 
 /** Smooth waves with noise on top, so that neighbouring tiles have something to disagree about at every scale. */
@@ -16,6 +16,17 @@ export function noisyImage(width: number, height: number, channels: Image['chann
     }
   }
   return { width, height, channels, data };
+}
+
+/** Rectangles of random colours, one over the other: nothing in it is blurred. */
+export function hardEdges(width: number, height: number, seed = 1): RgbImage {
+  const random = randomAt(seed, width, height), data = new Uint8Array(width * height * 3);
+  for (let count = 0; count < 300; count++) {
+    const [left, top, w, h] = [random.integer(width), random.integer(height), 5 + random.integer(60), 5 + random.integer(60)];
+    const colour = [random.integer(256), random.integer(256), random.integer(256)];
+    for (let y = top; y < Math.min(height, top + h); y++) for (let x = left; x < Math.min(width, left + w); x++) data.set(colour, (y * width + x) * 3);
+  }
+  return { width, height, channels: 3, data };
 }
 
 /** The largest difference of two pictures of one shape, in steps of their depth. */

@@ -3,8 +3,11 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { ImageError, messageOf } from '../errors.js';
-import { insertExif, uprightExif } from './exif.js';
+import { freeMemory } from '../memory.js';
+import { littleEndian, uprightExif } from './exif.js';
 import type { Image, RgbImage } from './image.js';
+import { insertMetadata, type PhotoMetadata } from './metadata.js';
+import { exifOfTiff, tiffWithMetadata } from './tiff.js';
 
 /** Extensions that we read and write, lower case. */
 export const imageExtensions = ['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.avif', '.gif'] as const;
@@ -14,12 +17,24 @@ export function isImageName(name: string): boolean {
   return (imageExtensions as readonly string[]).includes(extname(name).toLowerCase());
 }
 
+/** Formats that we read and write, as people write them: for error messages. */
+const formatNames = 'PNG, JPEG, WebP, TIFF, AVIF, GIF';
+
+/** What sharp calls the format that an extension stands for. */
+const formatOf: Record<string, Format> = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp', '.tif': 'tiff', '.tiff': 'tiff', '.avif': 'avif', '.gif': 'gif' };
+export type Format = 'png' | 'jpeg' | 'webp' | 'tiff' | 'avif' | 'gif';
+
+/** The format that a file's name asks for; undefined for an extension that we don't write. */
+export function formatOfName(name: string): Format | undefined {
+  return formatOf[extname(name).toLowerCase()];
+}
+
 /** A picture file as it was read. */
-export interface Picture {
-  /** The samples: sRGB or gray, upright. */
+export interface Picture extends PhotoMetadata {
+  /** The samples, upright: gray or RGB as they are stored, in the encoding that `icc` describes; sRGB without it. */
   image: Image;
-  /** The camera's EXIF block (TIFF structure), its orientation already applied and set to upright. */
-  exif?: Uint8Array;
+  /** What the file is, whatever its name says. */
+  format: Format;
   /** What could not be kept, in words: one short sentence each. */
   notes: string[];
 }
@@ -54,46 +69,78 @@ export async function throughJpeg(image: RgbImage, quality: number): Promise<Rgb
 }
 
 /**
- * Reads a file with its own depth (8 or 16 bits), gray or colour, with or without alpha; EXIF orientation applied. Colours that
- * are not sRGB (CMYK, Lab, another RGB profile) are converted to it; `notes` says so.
- * @throws ImageError naming the file, when it is missing, damaged, cut short, or of a kind that we don't read
+ * Reads a file with its own depth (8 or 16 bits), gray or colour, with or without alpha; EXIF orientation applied. RGB and gray keep
+ * their numbers and their profile; CMYK and Lab become sRGB, and `notes` says so.
+ * @param source a file's path, or its bytes
+ * @param name what to call bytes in an error
+ * @throws ImageError naming the file, when it is missing, damaged, cut short, too large for the memory, or of a kind that we don't read
  */
-export async function readImage(path: string): Promise<Picture> {
+export async function readImage(source: string | Uint8Array, name = typeof source === 'string' ? source : 'the picture'): Promise<Picture> {
   try {
-    const bytes = await readFile(path);
+    const bytes = typeof source === 'string' ? await readFile(source) : source;
     if (bytes.length === 0) throw new Error('the file is empty');
     const metadata = await sharp(bytes).metadata();
-    const { format, depth, hasAlpha, exif } = metadata;
-    if (format === 'svg' || format === 'pdf') throw new Error(`expected a photograph, got a drawing in ${format.toUpperCase()}`);
+    const { depth, hasAlpha } = metadata, format = formatIn(metadata);
     if (depth !== 'uchar' && depth !== 'ushort') throw new Error(`expected samples of 8 or 16 bits, got ${depth}: save it as PNG or TIFF with 16 bits`);
     const { notes, keepsNumbers } = colourOf(metadata);
     if ((metadata.pages ?? 1) > 1) notes.push(`only the first of ${metadata.pages} frames or pages is used`);
+    await checkMemory(bytes, metadata);
+    const exif = format === 'tiff' ? exifOfTiff(bytes) : metadata.exif;
+    const upright = exif && uprightExif(exif);
+    if (exif && !upright) notes.push('its EXIF is damaged and was dropped');
     const picture = sharp(bytes, { failOn: 'error', ignoreIcc: keepsNumbers }).autoOrient();
     const image = await (depth === 'ushort' ? read16(picture, isGray(metadata)) : read8(picture, isGray(metadata), hasAlpha));
-    return { image, notes, ...(exif ? { exif: uprightExif(exif) } : {}) };
+    const icc = keepsNumbers ? profileFor(image, metadata.icc) : undefined;
+    if (keepsNumbers && metadata.icc && !icc) notes.push('its colour profile does not fit its colours and was dropped');
+    return { image, format, notes, ...(upright ? { exif: upright } : {}), ...(icc ? { icc } : {}) };
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(name, error);
   }
 }
 
-function unreadable(path: string, error: unknown): ImageError {
-  const code = (error as NodeJS.ErrnoException).code;
-  const reason = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'it is a folder' : code === 'EACCES' ? 'no permission' : messageOf(error);
-  return new ImageError(`${path}: can't be read as an image (${reason})`, { cause: error });
+/** Bytes that a picture's samples take once decoded; 0 for what isn't a picture. */
+export async function sampleBytes(file: Uint8Array): Promise<number> {
+  try {
+    const { width, height, channels, depth } = await sharp(file).metadata();
+    return width * height * channels * (depth === 'ushort' ? 2 : 1);
+  } catch {
+    return 0;
+  }
+}
+
+function formatIn({ format }: Metadata): Format {
+  if (format === 'heif') return 'avif'; // of the HEIF family, sharp brings AVIF only
+  if (format && format in formatFamily) return format as Format;
+  throw new Error(`expected a photograph in ${formatNames}, got ${format === 'svg' || format === 'pdf' ? 'a drawing in ' : ''}${format?.toUpperCase()}`);
+}
+const formatFamily: Record<Format, true> = { png: true, jpeg: true, webp: true, tiff: true, avif: true, gif: true };
+
+/** Refuses a picture whose samples, decoded, would not fit: a file of a few bytes can claim any size. */
+async function checkMemory(file: Uint8Array, { width, height }: Metadata): Promise<void> {
+  const need = 2 * await sampleBytes(file), free = freeMemory();
+  const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+  if (need > free) throw new Error(`${width}×${height} needs about ${gib(need)} GiB to be decoded, and ${gib(free)} GiB are free`);
+}
+
+function unreadable(name: string, error: unknown): ImageError {
+  const code = (error as NodeJS.ErrnoException).code, text = messageOf(error);
+  const reason = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'it is a folder' : code === 'EACCES' ? 'no permission'
+    : text.includes('unsupported image format') || text.includes('No decoding plugin') ? `expected ${formatNames}, got something else or only a part of one` : text;
+  return new ImageError(`${name}: can't be read as an image (${reason})`, { cause: error });
 }
 
 const isGray = ({ space }: Metadata): boolean => space === 'b-w' || space === 'grey16';
 
 /** What happens to the colours: `keepsNumbers` when the samples are used as they are stored. */
-function colourOf({ space, icc, channels }: Metadata): { notes: string[]; keepsNumbers: boolean } {
-  if (space === 'b-w' || space === 'grey16') return { notes: icc ? ['its gray profile was dropped'] : [], keepsNumbers: true };
-  if (space === 'srgb' || space === 'rgb' || space === 'rgb16') {
-    // A profile describes itself in ASCII (version 2) or big-endian UTF-16 (version 4).
-    if (!icc || icc.includes('sRGB', 0, 'latin1') || icc.includes('\0s\0R\0G\0B', 0, 'latin1')) return { notes: [], keepsNumbers: true };
-    return { notes: ['its colour profile was converted to sRGB'], keepsNumbers: false };
-  }
+function colourOf({ space, channels }: Metadata): { notes: string[]; keepsNumbers: boolean } {
+  if (space === 'b-w' || space === 'grey16' || space === 'srgb' || space === 'rgb' || space === 'rgb16') return { notes: [], keepsNumbers: true };
   if (space === 'multiband') throw new Error(`${channels} channels of no known colour space`);
   return { notes: [`${space === 'cmyk' ? 'CMYK' : space} was converted to sRGB`], keepsNumbers: false };
+}
+
+/** The profile, if it is one for these samples: its header names the colours that it is about. */
+function profileFor({ channels }: Image, icc: Buffer | undefined): Uint8Array | undefined {
+  return icc && icc.length >= 128 && icc.toString('latin1', 16, 20) === (channels <= 2 ? 'GRAY' : 'RGB ') ? icc : undefined;
 }
 
 async function read16(picture: Sharp, gray: boolean): Promise<Image> {
@@ -116,54 +163,79 @@ async function read8(picture: Sharp, gray: boolean, hasAlpha: boolean): Promise<
   return { width, height, channels, data: packed };
 }
 
-/** Settings of writeImage. */
-export interface WriteOptions {
-  /** EXIF to put into the file (JPEG and PNG). */
-  exif?: Uint8Array;
-}
-
 /**
- * Writes a picture; the format follows the extension: PNG and TIFF without loss and with 16 bits where the picture has them, JPEG,
- * WebP and AVIF at high quality. Written beside `path` and renamed, so a failure leaves no half file.
+ * Writes a picture with its metadata; the format follows the extension. Written beside `path` and renamed, so a failure leaves no half file.
  * @returns what the format could not hold, in words; usually nothing
  * @throws ImageError naming the file
  */
-export async function writeImage(path: string, image: Image, options: WriteOptions = {}): Promise<string[]> {
-  const extension = extname(path).toLowerCase();
-  const temporary = join(dirname(path), `.${basename(path, extname(path))}.${process.pid}.tmp${extension}`);
+export async function writeImage(path: string, image: Image, metadata: PhotoMetadata = {}): Promise<string[]> {
+  const format = formatOfName(path);
   try {
-    if (!isImageName(path)) throw new Error(`expected an extension of ${imageExtensions.join(', ')}, got '${extension}'`);
-    const encoded = await encode(image, extension);
-    await writeFile(temporary, options.exif ? insertExif(encoded, options.exif) : encoded);
+    if (!format) throw new Error(`expected an extension of ${imageExtensions.join(', ')}, got '${extname(path)}'`);
+    const { bytes, notes } = await encodeImage(image, format, metadata);
+    await writeWhole(path, bytes);
+    return notes;
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
+/** Writes a file beside `path` and renames it: a failure leaves nothing, and what was there as it was. Throws ImageError naming the file. */
+export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path, extname(path))}.${process.pid}.tmp${extname(path)}`);
+  try {
+    await writeFile(temporary, bytes);
     await rename(temporary, path);
-    return lossesOf(image, extension, options.exif !== undefined);
   } catch (error) {
     await rm(temporary, { force: true });
-    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? `no folder ${dirname(path)}` : messageOf(error);
-    throw new ImageError(`${path}: can't be written (${reason})`, { cause: error });
+    throw unwritable(path, error);
   }
 }
 
-function encode({ width, height, channels, data }: Image, extension: string): Promise<Buffer> {
+function unwritable(path: string, error: unknown): ImageError {
+  if (error instanceof ImageError) return error;
+  const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? `no folder ${dirname(path)}` : messageOf(error);
+  return new ImageError(`${path}: can't be written (${reason})`, { cause: error });
+}
+
+/**
+ * Encodes a picture: PNG and TIFF without loss and with 16 bits where it has them, AVIF with 12 of them; JPEG, WebP and AVIF at high quality.
+ * @returns the file, and what the format could not hold, in words
+ */
+export async function encodeImage(image: Image, format: Format, metadata: PhotoMetadata = {}): Promise<{ bytes: Uint8Array; notes: string[] }> {
+  const { width, height, channels, data } = image;
   const gray = channels <= 2, deep = data instanceof Uint16Array;
-  const picture = sharp(data, { raw: { width, height, channels } }).toColourspace(gray ? (deep ? 'grey16' : 'b-w') : (deep ? 'rgb16' : 'srgb'));
-  switch (extension) {
-    case '.jpg': case '.jpeg': return picture.jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer();
-    case '.webp': return picture.webp({ quality: 95 }).toBuffer();
-    case '.avif': return picture.avif({ quality: 80 }).toBuffer();
-    case '.tif': case '.tiff': return picture.tiff({ compression: 'deflate', predictor: 'horizontal' }).toBuffer();
-    case '.gif': return picture.gif().toBuffer();
-    default: return picture.png().toBuffer();
+  const picture = sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).toColourspace(gray ? (deep ? 'grey16' : 'b-w') : (deep ? 'rgb16' : 'srgb'));
+  switch (format) {
+    case 'jpeg': return carrying(await picture.jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer(), image, format, metadata);
+    case 'webp': return carrying(await picture.webp({ quality: 95 }).toBuffer(), image, format, metadata);
+    case 'gif': return carrying(await picture.gif().toBuffer(), image, format, metadata);
+    case 'png': return carrying(await picture.png().toBuffer(), image, format, metadata);
+    case 'tiff': {
+      const encoded = await picture.tiff({ compression: 'deflate', predictor: 'horizontal' }).toBuffer();
+      const exif = metadata.exif && littleEndian(metadata.exif);
+      return { bytes: exif || metadata.icc ? tiffWithMetadata(encoded, { exif, icc: metadata.icc }) : encoded, notes: [] };
+    }
+    case 'avif': {
+      // sharp writes AVIF's metadata only when it came with the picture: a PNG that isn't compressed brings it.
+      const { bytes } = await insertMetadata(await picture.png({ compressionLevel: 0 }).toBuffer(), metadata);
+      const encoded = await sharp(bytes, { limitInputPixels: false }).keepExif().keepIccProfile().avif({ quality: 80, chromaSubsampling: '4:4:4', bitdepth: deep ? 12 : 8 }).toBuffer();
+      return { bytes: encoded, notes: lossesOf(image, format, metadata, { exif: true, icc: true }) };
+    }
   }
 }
 
-function lossesOf(image: Image, extension: string, hasExif: boolean): string[] {
-  const notes: string[] = [];
-  const name = extension.slice(1).toUpperCase();
-  const keepsDepth = extension === '.png' || extension.startsWith('.tif');
-  if (image.data instanceof Uint16Array && !keepsDepth) notes.push(`${name} holds 8 bits of the 16; write PNG or TIFF to keep them`);
-  if (image.channels % 2 === 0 && extension.startsWith('.jp')) notes.push('JPEG has no alpha; write PNG to keep it');
-  if (extension === '.gif') notes.push('GIF holds 256 colours; write PNG to keep all');
-  if (hasExif && !extension.startsWith('.jp') && extension !== '.png') notes.push(`EXIF was not kept in ${name}; write JPEG or PNG to keep it`);
+async function carrying(encoded: Buffer, image: Image, format: Format, metadata: PhotoMetadata): Promise<{ bytes: Uint8Array; notes: string[] }> {
+  const { bytes, kept } = await insertMetadata(encoded, metadata);
+  return { bytes, notes: lossesOf(image, format, metadata, kept) };
+}
+
+function lossesOf(image: Image, format: Format, { exif, icc }: PhotoMetadata, kept: { exif: boolean; icc: boolean }): string[] {
+  const notes: string[] = [], name = format === 'webp' ? 'WebP' : format.toUpperCase();
+  if (image.data instanceof Uint16Array && format !== 'png') notes.push(`${name} holds ${format === 'avif' ? 12 : 8} bits of the 16; write PNG or TIFF to keep them`);
+  if (image.channels % 2 === 0 && format === 'jpeg') notes.push('JPEG has no alpha; write PNG to keep it');
+  if (format === 'gif') notes.push('GIF holds 256 colours; write PNG to keep all');
+  if (exif && !kept.exif) notes.push(`${exif.length} bytes of EXIF do not fit into ${name}; write PNG to keep them`);
+  if (icc && !kept.icc) notes.push(`${name} holds no colour profile; write PNG to keep it`);
   return notes;
 }

@@ -1,53 +1,88 @@
 /**
- * EXIF carried from one encoded picture to another, byte for byte but for its orientation.
+ * EXIF blocks: what a camera wrote beside the picture, in a TIFF structure. They are edited in place, so that what isn't touched
+ * (makers' notes refer to places in the block) stays where it was.
  *
- * Formats: EXIF 2.32 §4.5 and §4.7 (a TIFF structure; in JPEG an APP1 segment that begins with "Exif\0\0"), PNG 3rd edition §11.3.3.3 (eXIf).
+ * Format: EXIF 2.32 §4.5, §4.6 (tags) and TIFF 6.0 §2 (directories). Runs in Node and in browsers.
  */
+import { directoryAt, entryValueAt, pointers, structureOf, typeSize, type Entry, type Structure } from './tiff.js';
 
-const orientationTag = 0x0112;
-const exifHeader = Buffer.from('Exif\0\0', 'latin1');
-const pngSignature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+const tags = { orientation: 0x0112, thumbnailOffset: 0x0201, thumbnailLength: 0x0202, exifIfd: 0x8769, pixelWidth: 0xa002, pixelHeight: 0xa003 } as const;
+const short = 3;
 
-/** A copy of an EXIF block, without a leading "Exif\0\0", with orientation 1: for pixels that have been turned upright. */
-export function uprightExif(block: Uint8Array): Uint8Array {
-  const start = Buffer.from(block.subarray(0, 6)).equals(exifHeader) ? 6 : 0;
-  const exif = Uint8Array.from(block.subarray(start));
-  const view = new DataView(exif.buffer);
-  if (exif.length < 14) return exif;
-  const little = view.getUint16(0) === 0x4949; // "II"
-  const directory = view.getUint32(4, little);
-  if (directory + 2 > exif.length) return exif;
-  const entries = view.getUint16(directory, little);
-  for (let entry = directory + 2; entry < directory + 2 + 12 * entries && entry + 12 <= exif.length; entry += 12) {
-    if (view.getUint16(entry, little) === orientationTag) view.setUint16(entry + 8, 1, little);
-  }
-  return exif;
+/**
+ * A copy of an EXIF block, without a leading "Exif\\0\\0", for pixels that have been turned upright: orientation 1, width and height
+ * exchanged where the turn did that, the thumbnail dropped. A block that isn't understood comes back as undefined.
+ */
+export function uprightExif(block: Uint8Array): Uint8Array | undefined {
+  const start = block[0] === 0x45 && block[4] === 0 ? 6 : 0;
+  const exif = block.slice(start);
+  const structure = structureOf(exif);
+  const main = structure && directoryAt(structure, structure.first);
+  if (!main) return undefined;
+  const { view, little } = structure;
+  const orientation = main.entries.find(({ tag }) => tag === tags.orientation);
+  const turned = orientation?.type === short ? view.getUint16(entryValueAt(structure, orientation), little) : 1;
+  if (orientation?.type === short) view.setUint16(entryValueAt(structure, orientation), 1, little);
+  if (turned >= 5 && turned <= 8) exchangeSize(structure, main.entries);
+  return withoutThumbnail(structure, main.nextAt);
 }
 
-/** An encoded JPEG or PNG with an EXIF block put in; other formats, and blocks too large for JPEG's 64 KiB segment, come back as they are. */
-export function insertExif(encoded: Buffer, exif: Uint8Array): Buffer {
-  if (encoded[0] === 0xff && encoded[1] === 0xd8) {
-    const length = 2 + exifHeader.length + exif.length;
-    if (length > 0xffff) return encoded;
-    const marker = Buffer.from([0xff, 0xe1, length >> 8, length & 0xff]);
-    return Buffer.concat([encoded.subarray(0, 2), marker, exifHeader, exif, encoded.subarray(2)]);
-  }
-  if (encoded.subarray(0, 8).equals(pngSignature)) {
-    const afterHeader = 8 + 12 + 13; // signature, then the IHDR chunk
-    const chunk = Buffer.concat([Buffer.alloc(4), Buffer.from('eXIf', 'latin1'), exif, Buffer.alloc(4)]);
-    chunk.writeUInt32BE(exif.length, 0);
-    chunk.writeUInt32BE(crc32(chunk.subarray(4, 8 + exif.length)), 8 + exif.length);
-    return Buffer.concat([encoded.subarray(0, afterHeader), chunk, encoded.subarray(afterHeader)]);
-  }
-  return encoded;
+function exchangeSize(structure: Structure, main: Entry[]): void {
+  const { view, little } = structure;
+  const pointer = main.find(({ tag }) => tag === tags.exifIfd);
+  const directory = pointer && directoryAt(structure, view.getUint32(pointer.at + 8, little));
+  const [width, height] = [tags.pixelWidth, tags.pixelHeight].map((wanted) => directory?.entries.find(({ tag }) => tag === wanted));
+  if (!width || !height || width.type !== height.type) return;
+  const [a, b] = [view.getUint32(width.at + 8, little), view.getUint32(height.at + 8, little)];
+  view.setUint32(width.at + 8, b, little);
+  view.setUint32(height.at + 8, a, little);
 }
 
-/** PNG's checksum, bit by bit: an EXIF block is short. (zlib.crc32 came to Node only with 20.15.) */
-function crc32(bytes: Uint8Array): number {
-  let crc = ~0;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
+/** Cuts the second directory off: it describes the thumbnail. Its picture is cut away or blanked. */
+function withoutThumbnail(structure: Structure, nextAt: number): Uint8Array {
+  const { bytes, view, little } = structure;
+  const directory = directoryAt(structure, view.getUint32(nextAt, little));
+  view.setUint32(nextAt, 0, little);
+  const valueOf = (wanted: number): number => {
+    const entry = directory?.entries.find(({ tag }) => tag === wanted);
+    return entry ? view.getUint32(entry.at + 8, little) : 0;
+  };
+  const [offset, length] = [valueOf(tags.thumbnailOffset), valueOf(tags.thumbnailLength)];
+  if (offset < 8 || length === 0 || offset + length > bytes.length) return bytes;
+  bytes.fill(0, offset, offset + length);
+  return offset + length + 2 >= bytes.length ? bytes.slice(0, offset) : bytes;
+}
+
+/** Turns a big-endian block into a little-endian one in place, every value where it was; makers' notes, which are opaque, stay as they are. */
+export function littleEndian(exif: Uint8Array): Uint8Array | undefined {
+  const structure = structureOf(exif);
+  if (!structure || structure.little) return structure && exif;
+  const bytes = exif.slice(), old = structureOf(bytes)!, { view } = old;
+  const seen = new Set<number>();
+  const swap = (at: number, size: number): void => {
+    for (let i = at, j = at + size - 1; i < j; i++, j--) [bytes[i], bytes[j]] = [bytes[j], bytes[i]];
+  };
+  const turn = (offset: number): void => {
+    const directory = seen.has(offset) ? undefined : directoryAt(old, offset);
+    if (!directory) return;
+    seen.add(offset);
+    for (const entry of directory.entries) {
+      const { tag, type, count, at } = entry, from = entryValueAt(old, entry), size = typeSize(type);
+      if (pointers.includes(tag)) turn(view.getUint32(at + 8));
+      const unit = type === 5 || type === 10 ? 4 : size; // fractions are two numbers
+      if (unit > 1) for (let value = from; value < from + size * count; value += unit) swap(value, unit);
+      if (size * count > 4) swap(at + 8, 4);
+      swap(at, 2);
+      swap(at + 2, 2);
+      swap(at + 4, 4);
+    }
+    turn(view.getUint32(directory.nextAt));
+    swap(directory.nextAt, 4);
+    swap(offset, 2);
+  };
+  turn(old.first);
+  swap(4, 4);
+  swap(2, 2);
+  bytes[0] = bytes[1] = 0x49;
+  return bytes;
 }

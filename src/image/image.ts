@@ -46,18 +46,18 @@ export function centreCrop<T extends Image>(image: T, width: number, height: num
   return cropImage(image, Math.floor((image.width - width) / 2), Math.floor((image.height - height) / 2), width, height);
 }
 
-/** Pictures of equal height, side by side. */
-export function besideEachOther(images: readonly RgbImage[]): RgbImage {
-  const height = images[0].height;
+/** Pictures of equal height, channels and depth, side by side. */
+export function besideEachOther<T extends Image>(images: readonly T[]): T {
+  const [{ height, channels, data: first }] = images;
   const width = images.reduce((sum, image) => sum + image.width, 0);
-  const data = new Uint8Array(width * height * 3);
+  const data = samplesLike(first, width * height * channels);
   let x = 0;
   for (const image of images) {
-    if (image.height !== height) throw new RangeError(`pictures side by side need equal heights, got ${height} and ${image.height}`);
+    if (image.height !== height || image.channels !== channels) throw new RangeError(`pictures side by side need equal heights and channels, got ${height}×${channels} and ${image.height}×${image.channels}`);
     for (let row = 0; row < height; row++) {
-      data.set(image.data.subarray(row * image.width * 3, (row + 1) * image.width * 3), (row * width + x) * 3);
+      data.set(image.data.subarray(row * image.width * channels, (row + 1) * image.width * channels), (row * width + x) * channels);
     }
     x += image.width;
   }
-  return { width, height, channels: 3, data };
+  return { ...images[0], width, height, data };
 }

@@ -5,6 +5,7 @@
  * Source: onnx/onnx.proto; field numbers in the comments.
  */
 import { Reader, Writer } from 'protobufjs/minimal.js';
+import { joined } from '../bytes.js';
 import { fromFloat16 } from './float16.js';
 import { dataTypes } from './schema.js';
 
@@ -82,14 +83,4 @@ function lastOf<T>(message: Uint8Array, id: number, wireType: number, read: (rea
     else reader.skipType(tag & 7);
   }
   return value;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
