@@ -1,5 +1,5 @@
 # make demo [PHOTO=path]   npm only: deblurs a generated sample, or your own picture
-# make test                installs libtorch by apt where it is missing, builds the addon, runs all tests
+# make test                installs libtorch and tools for photos by apt where they are missing, builds the addon, runs all tests
 # make bench [BENCH=name]  the benches; their peers need PyTorch and scikit-image (apt)
 # make clean               removes what was built
 #
@@ -8,12 +8,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo test bench clean install compile build libtorch peers
+.PHONY: demo test bench clean install compile build libtorch photo-tools peers
 
 # onnxruntime-node would download CUDA libraries at install otherwise; docs/install.md says how to get them.
 export ONNXRUNTIME_NODE_INSTALL = skip
 
 LIBTORCH_PACKAGES = libtorch-dev libopenblas0-pthread libgloo-dev g++ make
+PHOTO_PACKAGES = libimage-exiftool-perl imagemagick ffmpeg
 PEER_PACKAGES = python3-torch python3-skimage
 BENCH ?= train-step metrics
 LOCK = node_modules/.unshake-lock
@@ -21,7 +22,7 @@ LOCK = node_modules/.unshake-lock
 demo: compile
 	@node dist/examples/demo.js $(if $(PHOTO),"$(PHOTO)")
 
-test: libtorch build
+test: libtorch photo-tools build
 	@node dist/test/run.js
 
 bench: libtorch peers build
@@ -46,6 +47,10 @@ build: install
 # UNSHAKE_LIBTORCH names a libtorch of one's own: then only the compiler is asked for.
 libtorch:
 	@$(call apt-install,$(if $(UNSHAKE_LIBTORCH),g++ make,$(LIBTORCH_PACKAGES)),libtorch and a compiler)
+
+# Second opinions on the files we write: their tests are skipped, visibly, where these can't be installed.
+photo-tools:
+	@command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || command -v sudo >/dev/null; } || exit 0; $(call apt-install,$(PHOTO_PACKAGES),tools for photos)
 
 peers:
 	@$(call apt-install,$(PEER_PACKAGES),the peers of the benches)

@@ -84,7 +84,8 @@ async function deblurSamples(model: Model, samples: Image, { force = false, ...s
 
 const leftAsItIs = 'it does not look motion-blurred and was left as it is (force deblurs it)';
 
-function checkSamples({ data, width, height, channels }: Image): void {
+function checkSamples(input: Image | null): void {
+  const { data, width, height, channels } = input ?? {} as Image;
   const known = data instanceof Uint8Array || data instanceof Uint16Array;
   if (known && [width, height].every((length) => Number.isInteger(length) && length > 0) && [1, 2, 3, 4].includes(channels) && data.length === width * height * channels) return;
   const received = `${width}×${height}×${channels} with ${known ? `${data.length} samples` : Object.prototype.toString.call(data).slice(8, -1)}`;
