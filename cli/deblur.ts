@@ -3,10 +3,11 @@ import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import type { DeblurOptions } from '../src/deblur.js';
 import { deblurFiles, planJobs, type DeblurredFile, type DeblurReport, type FailedFile, type Job } from '../src/deblur-files.js';
+import { deblurVideo, isVideoName, videoOutput } from '../src/deblur-video.js';
 import { UsageError } from '../src/errors.js';
 import { openNamedModel } from '../src/open-model.js';
 import type { Progress } from '../src/progress.js';
-import { devices, type Device } from '../src/runtime/model.js';
+import { devices, type Device, type Model } from '../src/runtime/model.js';
 
 interface Flags {
   output?: string; model: string; device: string; tile?: string; strength: string; tta?: boolean; json?: boolean;
@@ -16,7 +17,7 @@ interface Flags {
 export function registerDeblur(root: Command): void {
   root.command('deblur')
     .description('remove motion blur from pictures')
-    .argument('<in...>', 'picture files, folders of them, patterns, or - for the standard input (in folders, results of earlier runs, NAME.deblurred.EXT, are passed over)')
+    .argument('<in...>', 'picture files, folders of them, patterns, videos, or - for the standard input (in folders, results of earlier runs, NAME.deblurred.EXT, are passed over)')
     .option('-o, --output <path>', 'file, folder in which names and folders are kept, or - for the standard output (default: NAME.deblurred.EXT beside each picture)')
     .option('--model <model>', 'shipped model, ONNX file, checkpoint or run folder (the last two need libtorch)', 'default')
     .option('--device <device>', devices.join(', '), 'auto')
@@ -36,50 +37,72 @@ async function deblur(inputs: string[], flags: Flags): Promise<void> {
   if (tile !== undefined && !Number.isInteger(tile)) throw new UsageError(`--tile should be a whole number, but is ${flags.tile}`);
   if (!(devices as readonly string[]).includes(flags.device)) throw new UsageError(`--device should be one of ${devices.join(', ')}, but is '${flags.device}'`);
 
+  const videos = inputs.filter(isVideoName), pictures = inputs.filter((input) => !isVideoName(input));
+  if (videos.length > 1 || (videos.length === 1 && pictures.length > 0)) throw new UsageError('expected pictures, or one video at a time');
+  if (videos.length === 1 && flags.beforeAfter) throw new UsageError('--before-after is for pictures');
+  const settings = { tile, strength, tta: flags.tta };
+  await (videos.length === 1 ? oneVideo(videos[0], flags, settings) : allPictures(pictures, flags, settings));
+}
+
+async function oneVideo(input: string, flags: Flags, settings: DeblurOptions): Promise<void> {
+  const output = await videoOutput(input, flags.output);
+  const video = await withModel(flags, (model, signal, bar) => deblurVideo(model, input, output, { ...settings, signal, onProgress: (progress) => bar.show(progress) }));
+  const { width, height, frames, fps, seconds, device, model } = video;
+  if (flags.json) process.stdout.write(`${JSON.stringify({ images: [video], failed: [] })}\n`);
+  else process.stdout.write(`${input} → ${output}  ${width}×${height}, ${frames} frames, ${fps.toFixed(2)} a second, ${seconds.toFixed(1)} s, ${model} on ${device}\n`);
+}
+
+async function allPictures(inputs: string[], flags: Flags, settings: DeblurOptions): Promise<void> {
   const { jobs, failed, skipped } = await planJobs(inputs, flags.output, { skipExisting: flags.skipExisting });
   if (flags.json && jobs.some(({ output }) => output === '-')) throw new UsageError('--json and the picture can not both go to the standard output: name the result with -o FILE');
   failed.forEach(printFailure);
   if (skipped.length > 0) note(`${skipped.length} passed over: ${skipped.length === 1 ? 'its result is' : 'their results are'} there already`);
-  const report = jobs.length === 0 ? { images: [], failed: [] } : await deblurAll(jobs, flags, { tile, strength, tta: flags.tta });
+  const report = jobs.length === 0 ? { images: [], failed: [] } : await withModel(flags, (model, signal, bar) => deblurJobs(model, jobs, flags, { ...settings, signal }, bar));
   report.failed.unshift(...failed);
   if (flags.json) process.stdout.write(`${JSON.stringify({ ...report, ...(flags.skipExisting ? { skipped } : {}) })}\n`);
   else if (report.failed.length > 0 && report.failed.length + report.images.length > 1) listFailures(report);
   if (report.failed.length > 0) process.exitCode = 1;
 }
 
-async function deblurAll(jobs: Job[], flags: Flags, settings: DeblurOptions): Promise<DeblurReport> {
+/** Opens the model, ends the work at Ctrl-C, frees the model. */
+async function withModel<T>(flags: Flags, work: (model: Model, signal: AbortSignal, bar: Bar) => Promise<T>): Promise<T> {
   const model = await openNamedModel(flags.model, { device: flags.device as Device });
   if (model.whole) note(`${model.name} takes statistics over the whole picture: pictures are run whole, not in tiles`);
+  if (model.choice && process.stderr.isTTY) note(`on ${model.choice}`);
 
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  let finished = 0;
   const bar = progressBar();
   try {
-    return await deblurFiles(model, jobs, {
-      ...settings, force: flags.force, beforeAfter: flags.beforeAfter, signal: interrupted.signal,
-      onProgress: ({ done, total, label = '' }) => bar.show({ done, total, label: jobs.length > 1 ? `${finished + 1} of ${jobs.length}: ${label}` : label }),
-      onImage: (file) => {
-        finished++;
-        bar.clear();
-        if (!flags.json && file.output !== '-') process.stdout.write(`${lineOf(file)}\n`);
-      },
-      onFailure: (failure) => {
-        finished++;
-        bar.clear();
-        printFailure(failure);
-      },
-      onNote: (input, text) => {
-        bar.clear();
-        note(`${input}: ${text}`);
-      },
-    });
+    return await work(model, interrupted.signal, bar);
   } finally {
     bar.clear();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     await model.release();
   }
+}
+
+function deblurJobs(model: Model, jobs: Job[], flags: Flags, settings: DeblurOptions, bar: Bar): Promise<DeblurReport> {
+  let finished = 0;
+  return deblurFiles(model, jobs, {
+    ...settings, force: flags.force, beforeAfter: flags.beforeAfter,
+    onProgress: ({ done, total, label = '' }) => bar.show({ done, total, label: jobs.length > 1 ? `${finished + 1} of ${jobs.length}: ${label}` : label }),
+    onImage: (file) => {
+      finished++;
+      bar.clear();
+      if (!flags.json && file.output !== '-') process.stdout.write(`${lineOf(file)}\n`);
+    },
+    onFailure: (failure) => {
+      finished++;
+      bar.clear();
+      printFailure(failure);
+    },
+    onNote: (input, text) => {
+      bar.clear();
+      note(`${input}: ${text}`);
+    },
+  });
 }
 
 function lineOf({ input, output, width, height, tiles, seconds, device, model, unblurred, beforeAfter }: DeblurredFile): string {
@@ -106,16 +129,19 @@ function numberBetween(flag: string, text: string, low: number, high: number): n
   return value;
 }
 
+interface Bar { show: (progress: Progress) => void; clear: () => void }
+
 /** One line on stderr, only on a terminal. */
-function progressBar(): { show: (progress: Progress) => void; clear: () => void } {
+function progressBar(): Bar {
   let bar: SingleBar | undefined;
   return {
     show: ({ done, total, label = '' }) => {
       if (!process.stderr.isTTY) return;
       if (!bar) {
-        bar = new SingleBar({ format: '{label} {bar} {value}/{total} tiles, {eta_formatted} left', barsize: 24, stream: process.stderr, clearOnComplete: true, gracefulExit: false });
+        bar = new SingleBar({ format: '{label} {bar} {value}/{total}, {eta_formatted} left', barsize: 24, stream: process.stderr, clearOnComplete: true, gracefulExit: false });
         bar.start(total, done, { label });
       }
+      bar.setTotal(total);
       bar.update(done, { label });
     },
     clear: () => {

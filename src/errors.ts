@@ -35,6 +35,11 @@ export class ImageError extends UnshakeError {
   constructor(message: string, options?: ErrorOptions) { super('IMAGE', message, options); }
 }
 
+/** A video file can't be read or written. */
+export class VideoError extends UnshakeError {
+  constructor(message: string, options?: ErrorOptions) { super('VIDEO', message, options); }
+}
+
 /** A model name, ONNX file or network description is unknown or unusable. */
 export class ModelError extends UnshakeError {
   constructor(message: string, options?: ErrorOptions) { super('MODEL', message, options); }

@@ -1,0 +1,175 @@
+/**
+ * Deblurs a video frame by frame, through the user's ffmpeg: one process decodes into a pipe, one encodes from a pipe and copies the
+ * sound. Frames come as PPM, which says its size, so turned videos need no special case.
+ */
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { deblurImage, type DeblurOptions } from './deblur.js';
+import { AbortedError, messageOf, MissingError, throwIfAborted, UsageError, VideoError } from './errors.js';
+import type { RgbImage } from './image/image.js';
+import type { Model } from './runtime/model.js';
+
+/** Extensions that are taken for videos, lower case. */
+export const videoExtensions = ['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi'] as const;
+
+/** Whether a name's extension is a video's. */
+export function isVideoName(name: string): boolean {
+  return (videoExtensions as readonly string[]).includes(extname(name).toLowerCase());
+}
+
+/** A deblurred video. `tiles` is that of a frame, `seconds` wall time of all. */
+export interface DeblurredVideo { input: string; output: string; width: number; height: number; frames: number; fps: number; tiles: number; seconds: number; device: string; model: string }
+
+/** What ffprobe tells about the first video stream. */
+interface Stream { rate: string; frames: number; matrix: 'bt709' | 'smpte170m' }
+
+/** Where a video's result goes: a file, a folder in which the name is kept, or NAME.deblurred.EXT beside it. Throws UsageError for a name that is no video's, or the input itself. */
+export async function videoOutput(input: string, output?: string): Promise<string> {
+  const extension = extname(input);
+  let path = output ?? join(dirname(input), `${basename(input, extension)}.deblurred${extension}`);
+  if (output !== undefined && ((await stat(output).catch(() => undefined))?.isDirectory() || /[/\\]$/.test(output) || extname(output) === '')) path = join(output, basename(input));
+  if (!isVideoName(path)) throw new UsageError(`-o should end in ${videoExtensions.join(', ')} or be a folder for a video, but is ${output}`);
+  if (resolve(path) === resolve(input)) throw new UsageError(`the result of ${input} would overwrite it: name another file or folder with -o`);
+  return path;
+}
+
+/**
+ * Deblurs every frame of the first video stream; sound streams are copied. The frame rate becomes constant (the stream's average).
+ * Encoded as H.264 (VP9 in WebM) at high quality, 8 bits. Progress counts frames; its label says how many a second.
+ * @throws MissingError without ffmpeg; VideoError when it can't read or write the video; ModelError; AbortedError, which leaves no file
+ */
+export async function deblurVideo(model: Model, input: string, output: string, options: DeblurOptions = {}): Promise<DeblurredVideo> {
+  const { onProgress, signal, ...settings } = options;
+  throwIfAborted(signal);
+  const started = performance.now();
+  if (!await stat(input).catch(() => undefined)) throw new VideoError(`${input}: can't be read as a video (no such file)`);
+  await checkFfmpeg();
+  const stream = await probe(input);
+  await mkdir(dirname(output), { recursive: true });
+  const temporary = join(dirname(output), `.${basename(output, extname(output))}.${process.pid}.tmp${extname(output)}`);
+
+  const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', input, '-map', '0:v:0', '-vf', `fps=${stream.rate},scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
+  let encoder: Child | undefined;
+  const result: DeblurredVideo = { input, output, width: 0, height: 0, frames: 0, fps: 0, tiles: 0, seconds: 0, device: model.device, model: model.name };
+  const stop = (): void => { for (const child of [decoder, encoder]) child?.process.kill('SIGKILL'); };
+  signal?.addEventListener('abort', stop);
+  try {
+    const working = performance.now();
+    for await (const frame of framesOf(decoder.process.stdout)) {
+      throwIfAborted(signal);
+      encoder ??= run('ffmpeg', encoderArguments(input, temporary, frame, stream));
+      const { image, tiles } = await deblurImage(model, frame, { ...settings, signal, inPlace: true });
+      // A failed encoder closes its pipe: its own message says why.
+      if (!encoder.process.stdin.write(image.data) && !encoder.closed()) await Promise.race([once(encoder.process.stdin, 'drain'), encoder.end]);
+      if (encoder.closed()) break;
+      result.frames++;
+      result.fps = result.frames / ((performance.now() - working) / 1000);
+      Object.assign(result, { width: frame.width, height: frame.height, tiles });
+      onProgress?.({ done: result.frames, total: Math.max(stream.frames, result.frames), label: `${result.fps.toFixed(2)} frames a second` });
+    }
+    encoder?.process.stdin.end();
+    const fault = await encoder?.end ?? await decoder.end;
+    throwIfAborted(signal);
+    if (fault !== undefined) throw new VideoError(`${input}: ffmpeg failed (${fault})`);
+    if (!encoder || result.frames === 0) throw new VideoError(`${input}: can't be read as a video (it has no frame)`);
+    await rename(temporary, output);
+  } catch (error) {
+    stop();
+    await Promise.all([decoder.end, encoder?.end]);
+    await rm(temporary, { force: true });
+    if (signal?.aborted) throw new AbortedError('aborted by the caller');
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+  result.seconds = (performance.now() - started) / 1000;
+  return result;
+}
+
+const scaleName = (matrix: Stream['matrix']): string => (matrix === 'bt709' ? 'bt709' : 'bt601');
+
+function encoderArguments(input: string, output: string, { width, height }: RgbImage, { rate, matrix }: Stream): string[] {
+  const webm = extname(output).toLowerCase() === '.webm';
+  const even = width % 2 === 0 && height % 2 === 0; // 4:2:0 halves both
+  return ['-v', 'error', '-nostdin', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`, '-r', rate, '-i', 'pipe:0', '-i', input,
+    '-map', '0:v:0', '-map', '1:a?', '-c:a', 'copy', '-map_metadata', '1', ...(webm ? ['-c:v', 'libvpx-vp9', '-crf', '24', '-b:v', '0'] : ['-c:v', 'libx264', '-crf', '16']),
+    '-vf', `scale=out_color_matrix=${scaleName(matrix)}:out_range=tv`, '-pix_fmt', even ? 'yuv420p' : 'yuv444p', '-colorspace', matrix, '-color_range', 'tv', output];
+}
+
+async function probe(input: string): Promise<Stream> {
+  const child = run('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=height,avg_frame_rate,nb_frames,color_space:format=duration', '-of', 'json', input]);
+  child.process.stdin.end();
+  const [json, fault] = await Promise.all([text(child.process.stdout), child.end]);
+  if (fault !== undefined) throw new VideoError(`${input}: can't be read as a video (${fault})`);
+  const { streams: [stream], format } = JSON.parse(json) as { streams: { height: number; avg_frame_rate: string; nb_frames?: string; color_space?: string }[]; format: { duration?: string } };
+  if (!stream) throw new VideoError(`${input}: can't be read as a video (it has no pictures)`);
+  const [count, per] = stream.avg_frame_rate.split('/').map(Number), perSecond = count / per;
+  const known = perSecond > 0 && Number.isFinite(perSecond);
+  return {
+    rate: known ? stream.avg_frame_rate : '25',
+    frames: Number(stream.nb_frames) || Math.round((Number(format.duration) || 0) * (known ? perSecond : 25)),
+    // Without a tag, players go by the size.
+    matrix: stream.color_space === 'bt709' || (!['smpte170m', 'bt470bg'].includes(stream.color_space ?? '') && stream.height >= 720) ? 'bt709' : 'smpte170m',
+  };
+}
+
+/** A running ffmpeg. `end` gives undefined when it went well, else what it said; it never rejects. */
+interface Child { process: ChildProcessByStdio<Writable, Readable, Readable>; end: Promise<string | undefined>; closed(): boolean }
+
+function run(command: 'ffmpeg' | 'ffprobe', args: string[]): Child {
+  const process = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  process.stdin.on('error', () => {}); // it went away: the exit code and its message say why
+  let said = '', closed = false;
+  process.stderr.on('data', (data) => { said = (said + String(data)).slice(-4000); });
+  const end = new Promise<string | undefined>((settle) => {
+    process.on('error', (error) => {
+      closed = true;
+      settle(messageOf(error));
+    });
+    process.on('close', (code) => {
+      closed = true;
+      settle(code === 0 ? undefined : said.trim().split('\n').at(-1) || `${command} ended with ${code}`);
+    });
+  });
+  return { process, end, closed: () => closed };
+}
+
+/** Throws MissingError with the cure when ffmpeg isn't there. */
+async function checkFfmpeg(): Promise<void> {
+  for (const command of ['ffmpeg', 'ffprobe'] as const) {
+    const child = run(command, ['-version']);
+    child.process.stdin.end();
+    child.process.stdout.resume();
+    if (await child.end !== undefined) {
+      throw new MissingError(`videos need ${command}, which can't be run here: install it (apt-get install ffmpeg, brew install ffmpeg, winget install ffmpeg, or https://ffmpeg.org) and see that it is in the PATH`);
+    }
+  }
+}
+
+/** The frames of a stream of binary PPM pictures. */
+async function* framesOf(stream: Readable): AsyncGenerator<RgbImage> {
+  const chunks: Buffer[] = [];
+  let held = 0, header: { width: number; height: number; start: number } | undefined;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    held += chunk.length;
+    for (;;) {
+      if (!header) {
+        const match = /^P6\s(\d+)\s(\d+)\s255\s/.exec(Buffer.concat(chunks).toString('latin1', 0, 64));
+        if (!match) break;
+        header = { width: Number(match[1]), height: Number(match[2]), start: match[0].length };
+      }
+      const { width, height, start } = header, length = width * height * 3;
+      if (held < start + length) break;
+      const all = Buffer.concat(chunks);
+      yield { width, height, channels: 3, data: Uint8Array.prototype.slice.call(all, start, start + length) };
+      chunks.splice(0, chunks.length, all.subarray(start + length));
+      held = all.length - start - length;
+      header = undefined;
+    }
+  }
+}
