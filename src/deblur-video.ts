@@ -3,7 +3,6 @@
  * sound. Frames come as PPM, which says its size, so turned videos need no special case.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -63,9 +62,9 @@ export async function deblurVideo(model: Model, input: string, output: string, o
       throwIfAborted(signal);
       encoder ??= run('ffmpeg', encoderArguments(input, temporary, frame, stream));
       const { image, tiles } = await deblurImage(model, frame, { ...settings, signal, inPlace: true });
-      // A failed encoder closes its pipe: its own message says why.
-      if (!encoder.process.stdin.write(image.data) && !encoder.closed()) await Promise.race([once(encoder.process.stdin, 'drain'), encoder.end]);
-      if (encoder.closed()) break;
+      const { stdin } = encoder.process;
+      if (!stdin.write(image.data)) await Promise.race([new Promise((resolve) => { stdin.once('drain', resolve); }), encoder.end]);
+      if (encoder.closed()) break; // it has failed, and says why
       result.frames++;
       result.fps = result.frames / ((performance.now() - working) / 1000);
       Object.assign(result, { width: frame.width, height: frame.height, tiles });

@@ -1,0 +1,115 @@
+/** Videos through the user's ffmpeg: frames, sound, sizes, refusals, abort. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { deblurVideo, videoOutput } from '../src/deblur-video.js';
+import { AbortedError, MissingError, ModelError, UsageError, VideoError } from '../src/errors.js';
+import { openModel, type Model } from '../src/runtime/session.js';
+import { brokenModel, identityModel } from './small-models.js';
+
+const skip = spawnSync('ffmpeg', ['-version']).status !== 0 && 'ffmpeg is not installed';
+const program = fileURLToPath(new URL('../../bin/unshake.js', import.meta.url));
+
+let folder: string, clip: string, model: Model;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'unshake-'));
+  clip = join(folder, 'clip.mp4');
+  model = await openModel(identityModel());
+  if (skip) return;
+  ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=30000/1001:duration=0.5', '-f', 'lavfi', '-i', 'sine=duration=0.5', '-c:v', 'libx264', '-crf', '10', '-pix_fmt', 'yuv420p', '-c:a', 'aac', clip);
+});
+after(async () => {
+  await model.release();
+  await rm(folder, { recursive: true });
+});
+
+function ffmpeg(...args: string[]): Buffer {
+  return execFileSync('ffmpeg', ['-v', 'error', '-y', ...args], { maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function streamsOf(file: string): Record<string, string | number>[] {
+  const json = execFileSync('ffprobe', ['-v', 'error', '-count_packets', '-show_entries', 'stream=codec_type,codec_name,width,height,r_frame_rate,nb_read_packets', '-of', 'json', file], { encoding: 'utf8' });
+  return (JSON.parse(json) as { streams: Record<string, string | number>[] }).streams;
+}
+
+const soundOf = (file: string): Buffer => ffmpeg('-i', file, '-map', '0:a', '-c', 'copy', '-f', 'adts', 'pipe:1');
+/** Brightness only: colours are stored at half the resolution. */
+const framesOf = (file: string): Buffer => ffmpeg('-i', file, '-map', '0:v', '-f', 'rawvideo', '-pix_fmt', 'gray', 'pipe:1');
+
+test('every frame is kept, close to what it was through an identity; sound is copied', { skip }, async () => {
+  const output = join(folder, 'out.mp4'), seen: number[] = [], labels = new Set<string | undefined>();
+  const result = await deblurVideo(model, clip, output, { onProgress: ({ done, total, label }) => { seen.push(done / total); labels.add(label?.replace(/[\d.]+/, 'N')); } });
+  assert.deepEqual({ ...result, seconds: 0, fps: 0 }, { input: clip, output, width: 160, height: 120, frames: 15, fps: 0, tiles: 1, seconds: 0, device: model.device, model: 'identity' });
+  assert.deepEqual(streamsOf(output), streamsOf(clip));
+  assert.deepEqual(soundOf(output), soundOf(clip));
+  const [a, b] = [framesOf(clip), framesOf(output)];
+  assert.equal(a.length, 15 * 160 * 120);
+  assert.equal(b.length, a.length);
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += Math.abs(a[i] - b[i]);
+  assert.ok(sum / a.length < 2, `${(sum / a.length).toFixed(2)} of 255 on average`);
+  assert.equal(seen.length, 15);
+  assert.equal(seen.at(-1), 1);
+  assert.deepEqual([...labels], ['N frames a second']);
+});
+
+test('turned, odd-sized and silent videos; WebM', { skip }, async () => {
+  const turned = join(folder, 'turned.mov'), odd = join(folder, 'odd.mkv'), webm = join(folder, 'out.webm');
+  ffmpeg('-i', clip, '-c', 'copy', '-metadata:s:v:0', 'rotate=90', turned);
+  const upright = await deblurVideo(model, turned, join(folder, 'upright.mov'));
+  assert.deepEqual([upright.width, upright.height], [120, 160]);
+  ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=80x60:rate=10:duration=0.3,scale=75:53,format=bgr0', '-c:v', 'ffv1', odd);
+  const result = await deblurVideo(model, odd, join(folder, 'odd-out.mkv'));
+  assert.deepEqual([result.width, result.height, result.frames], [75, 53, 3]);
+  assert.equal(streamsOf(result.output).length, 1);
+  await deblurVideo(model, odd, webm);
+  assert.equal(streamsOf(webm)[0].codec_name, 'vp9');
+});
+
+test('what is no video, a missing file, a failing network: an error that says so, and no file', { skip }, async () => {
+  const text = join(folder, 'text.mp4'), out = join(folder, 'bad');
+  await writeFile(text, 'no video');
+  await assert.rejects(deblurVideo(model, text, join(out, 'a.mp4')), (error) => error instanceof VideoError && error.message.includes(text) && !error.message.includes('\n'));
+  await assert.rejects(deblurVideo(model, join(folder, 'absent.mp4'), join(out, 'a.mp4')), (error) => error instanceof VideoError && /no such file/.test(error.message));
+  await assert.rejects(deblurVideo(model, clip, join(out, 'a.unknown')), (error) => error instanceof VideoError && /ffmpeg failed/.test(error.message));
+  const broken = await openModel(brokenModel());
+  await assert.rejects(deblurVideo(broken, clip, join(out, 'a.mp4')), ModelError);
+  await broken.release();
+  assert.deepEqual(await readdir(out), []);
+});
+
+test('abort leaves no file and no process', { skip }, async () => {
+  const out = join(folder, 'aborted'), abort = new AbortController();
+  const work = deblurVideo(model, clip, join(out, 'a.mp4'), { signal: abort.signal, onProgress: ({ done }) => { if (done === 3) abort.abort(); } });
+  await assert.rejects(work, AbortedError);
+  assert.deepEqual(await readdir(out), []);
+});
+
+test('without ffmpeg: one line with the cure', async () => {
+  const { PATH } = process.env;
+  process.env.PATH = folder;
+  try {
+    await writeFile(clip, 'x', { flag: 'a' });
+    await assert.rejects(deblurVideo(model, clip, join(folder, 'never.mp4')), (error) => error instanceof MissingError && /apt-get install ffmpeg/.test(error.message));
+  } finally {
+    process.env.PATH = PATH;
+  }
+});
+
+test('on the command line', { skip }, async () => {
+  const identity = join(folder, 'identity.onnx'), source = join(folder, 'cli.mp4');
+  await writeFile(identity, identityModel());
+  ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=64x48:rate=10:duration=0.3', source);
+  const child = spawn(process.execPath, [program, 'deblur', source, '--model', identity]);
+  let said = '';
+  child.stdout.on('data', (data) => { said += data; });
+  assert.equal(await new Promise((resolve) => { child.on('close', resolve); }), 0);
+  assert.match(said, /cli\.mp4 → .*cli\.deblurred\.mp4 {2}64×48, 3 frames, [\d.]+ a second, [\d.]+ s, identity on \w+\n$/);
+  await assert.rejects(videoOutput(source, source), UsageError);
+  await assert.rejects(videoOutput(source, join(folder, 'x.png')), UsageError);
+  assert.equal(await videoOutput(source, folder).catch(() => 'over itself'), 'over itself');
+});
