@@ -29,6 +29,8 @@ export interface DeblurOptions extends LongWork {
 /** A deblurred picture, how many tiles it was cut into, and what is worth a word about how it went. */
 export interface Deblurred { image: Image; tiles: number; notes: string[] }
 
+/** Larger tiles gain nothing, and the samples of one as numbers would weigh beside a small network. */
+const mostPixels = 4e6;
 const mebibyte = 2 ** 20, gibibyte = 2 ** 30;
 
 /**
@@ -122,7 +124,8 @@ async function planFor(model: Model, image: Image, { tile, memory, inPlace }: De
   if (!model.whole) {
     // Together with the picture and its encoded file, all stays below 2 GiB up to a hundred megapixels.
     const beside = Math.max(256 * mebibyte, 1.5 * gibibyte - image.data.byteLength * (inPlace ? 2 : 3));
-    return tilesOfArea(width, height, (memory ?? Math.min(gibibyte, need.free / 2, beside)) / need.bytesPerPixel, model);
+    const area = memory ? memory / need.bytesPerPixel : Math.min(mostPixels, Math.min(gibibyte, need.free / 2, beside) / need.bytesPerPixel);
+    return tilesOfArea(width, height, area, model);
   }
   const limit = memory ?? 0.9 * need.free;
   if (pixels * need.bytesPerPixel > limit) throw tooLarge(model, image, need.bytesPerPixel, limit);
