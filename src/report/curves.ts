@@ -17,7 +17,7 @@ export interface LoggedRun { label: string; experiment: string; log: readonly Lo
 export const mostPoints = 100;
 
 /** Keys of a log that are not losses. */
-const bookkeeping = new Set(['step', 'seconds', 'imagesPerSecond', 'validationPsnr', 'validationInputPsnr']);
+const bookkeeping = new Set(['step', 'seconds', 'imagesPerSecond', 'effectiveBatch', 'validationPsnr', 'validationInputPsnr']);
 
 /** Names of the losses of all runs, in the order in which they were first logged. */
 export function lossNames(runs: readonly LoggedRun[]): string[] {

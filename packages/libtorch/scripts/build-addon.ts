@@ -46,6 +46,18 @@ async function compile(compiler: string, flags: string[], source: string, header
   return object;
 }
 
+/** As compile(); without groups when these headers are of versions that don't go together: everything else works. */
+async function compileGroups(compiler: string, flags: string[], groupFlags: string[], source: string, headerHash: string): Promise<string> {
+  try {
+    return await compile(compiler, [...flags, ...groupFlags], source, headerHash);
+  } catch (error) {
+    const reason = /^.*\berror:.*$/m.exec((error as { stderr?: string }).stderr ?? '')?.[0];
+    if (groupFlags.length === 0 || !reason) throw error;
+    process.stdout.write(`${source} does not compile against these headers of ${groupFlags.includes('-DUSE_C10D_NCCL') ? 'Gloo and NCCL' : 'Gloo'} (${reason}): training by one process only\n`);
+    return compile(compiler, flags, source, headerHash);
+  }
+}
+
 async function main(): Promise<void> {
   const libtorch = findLibtorch();
   if (!libtorch) {
@@ -64,7 +76,7 @@ async function main(): Promise<void> {
   const objects: string[] = [];
   const queue = [...sources];
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
-    for (let source = queue.shift(); source; source = queue.shift()) objects.push(await compile(compiler, source === 'distributed_group.cc' ? [...flags, ...distributed.flags] : flags, source, headerHash));
+    for (let source = queue.shift(); source; source = queue.shift()) objects.push(await (source === 'distributed_group.cc' ? compileGroups(compiler, flags, distributed.flags, source, headerHash) : compile(compiler, flags, source, headerHash)));
   }));
   objects.sort();
   const target = `${build}unshake_libtorch.node`, stamp = `${build}linked.txt`;
