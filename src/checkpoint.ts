@@ -24,8 +24,8 @@ export type Environment = Record<'threads' | 'processes' | 'instructionSet' | 'l
 export interface CheckpointInfo { step: number; config: Config; best: Best | null; environment: Environment }
 
 export function environmentOf({ device, precision, group }: Players): Environment {
-  const { libtorch, capability } = version();
-  return { threads: String(numThreads()), processes: String(group?.size ?? 1), instructionSet: capability, libtorch, unshake: unshakeVersion, device, precision };
+  const { libtorch, capability, isa } = version();
+  return { threads: String(numThreads()), processes: String(group?.size ?? 1), instructionSet: `${capability}, ${isa}`, libtorch, unshake: unshakeVersion, device, precision };
 }
 
 const prefixed = (prefix: string, tensors: Map<string, Tensor>): [string, Tensor][] => [...tensors].map(([name, value]) => [`${prefix}.${name}`, value]);

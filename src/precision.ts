@@ -1,7 +1,6 @@
 /** Which arithmetic a run uses, and why. */
 import { execFileSync } from 'node:child_process';
-import type { AutocastOptions, Device } from '@unshake/libtorch';
-import { cpuFlags } from './cpu.js';
+import { version, type AutocastOptions, type Device } from '@unshake/libtorch';
 import { ConfigError } from './errors.js';
 
 export type Precision = 'fp32' | 'bf16' | 'fp16';
@@ -16,13 +15,13 @@ function computeCapability(): number | null {
 }
 
 /**
- * `auto` takes bf16 where the hardware multiplies in it (CPU: AMX or AVX512-BF16, three to five times faster in convolutions; CUDA: compute
- * capability 8 and up), else fp32 on CPU and fp16 on CUDA. Throws ConfigError for fp16 on CPU, which has no kernels there.
+ * `auto` takes bf16 where the hardware multiplies in it (CPU: AMX or AVX512-BF16, unless UNSHAKE_ISA says less; twice to five times faster in
+ * convolutions; CUDA: compute capability 8 and up), else fp32 on CPU and fp16 on CUDA. Throws ConfigError for fp16 on CPU, which has no kernels there.
  */
 export function choosePrecision(wanted: Precision | 'auto', device: Device): Precision {
   if (wanted === 'fp16' && device === 'cpu') throw new ConfigError('precision: fp16 has no CPU kernels; use bf16, fp32 or auto');
   if (wanted !== 'auto') return wanted;
-  if (device === 'cpu') return cpuFlags().some((flag) => flag === 'amx_bf16' || flag === 'avx512_bf16') ? 'bf16' : 'fp32';
+  if (device === 'cpu') return version().isa === 'avx512_bf16' ? 'bf16' : 'fp32';
   return (computeCapability() ?? 0) >= 8 ? 'bf16' : 'fp16';
 }
 

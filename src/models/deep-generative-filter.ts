@@ -7,9 +7,10 @@
  * Images are in [−1, 1]. Parameter names are those of a plain PyTorch module, so weights interchange.
  *
  * Norm and LeakyReLU of a concatenation are the concatenation of norm and LeakyReLU, channel by channel. Where no weights depend
- * on the layer (paper: LeakyReLU; report with instance norm: both) each feature is therefore activated once, not once by every later layer.
+ * on the layer (paper: LeakyReLU; report with instance norm: both) each feature is therefore activated once, not once by every later layer,
+ * and the whole field is one op.
  */
-import { BatchNorm2d, Conv2d, Dropout, InstanceNorm2d, Module, PReLU, add, cat, instanceNormLeakyRelu, leakyRelu, tanh, type Tensor } from '@unshake/libtorch';
+import { BatchNorm2d, Conv2d, Dropout, InstanceNorm2d, Module, PReLU, add, cat, denseLayers, leakyRelu, tanh, type DenseLayer, type Tensor } from '@unshake/libtorch';
 import type { Generator } from './index.js';
 
 export type Norm = 'batch' | 'instance';
@@ -20,21 +21,15 @@ const slope = 0.2;
 const makeNorm = (norm: Norm, channels: number): BatchNorm2d | InstanceNorm2d => norm === 'batch' ? new BatchNorm2d(channels) : new InstanceNorm2d();
 
 /** LeakyReLU → 1×1 (bottleneck) → norm → LeakyReLU → 3×3 → norm. */
-class PaperLayer extends Module {
+class PaperLayer extends Module implements DenseLayer {
   c1; n1; c2; n2;
 
-  constructor(channels: number, growth: number, width: number, dilation: number, norm: Norm) {
+  constructor(channels: number, growth: number, width: number, readonly dilation: number, norm: Norm) {
     super();
     this.c1 = new Conv2d(channels, width, 1);
     this.n1 = makeNorm(norm, width);
     this.c2 = new Conv2d(width, growth, 3, { padding: dilation, dilation });
     this.n2 = makeNorm(norm, growth);
-  }
-
-  /** N, channels, H, W (activated) → N, growth, H, W. */
-  forward(activated: Tensor): Tensor {
-    const bottleneck = this.n1.forward(this.c1.forward(activated));
-    return this.n2.forward(this.c2.forward(leakyRelu(bottleneck, slope)));
   }
 }
 
@@ -62,20 +57,19 @@ export class PaperGenerator extends Module implements Generator {
 
   forward(x: Tensor): Tensor {
     const head = this.head.forward(x); // N, 4·rate, H, W
-    const activated = [leakyRelu(head, slope)];
-    for (const layer of this.dense) activated.push(leakyRelu(layer.forward(cat(activated, 1)), slope));
-    const tail = this.dropout.forward(this.tn.forward(this.tail.forward(cat(activated, 1))));
+    const features = denseLayers(head, this.dense, { training: this.training, activateBottleneck: true }); // N, 14·rate, H, W
+    const tail = this.dropout.forward(this.tn.forward(this.tail.forward(features)));
     return tanh(this.o2.forward(leakyRelu(this.o1.forward(add(tail, head)), slope)));
   }
 }
 
 /** (norm → LeakyReLU →) 1×1 (bottleneck) → norm → 3×3 → norm; no activation between the two convolutions, as in the report's code. */
-class ReportLayer extends Module {
+class ReportLayer extends Module implements DenseLayer {
   n0; c1; n1; c2; n2;
 
-  constructor(channels: number, rate: number, dilation: number, norm: Norm) {
+  constructor(channels: number, rate: number, readonly dilation: number, norm: Norm) {
     super();
-    // Batch norm has weights of its own in every layer; instance norm has none and was applied by the caller, once a feature.
+    // Batch norm has weights of its own in every layer; instance norm has none and is applied once a feature.
     this.n0 = norm === 'batch' ? new BatchNorm2d(channels) : null;
     this.c1 = new Conv2d(channels, 4 * rate, 1, { bias: false });
     this.n1 = makeNorm(norm, 4 * rate);
@@ -83,6 +77,7 @@ class ReportLayer extends Module {
     this.n2 = makeNorm(norm, rate);
   }
 
+  /** By itself, with batch norm. */
   forward(features: Tensor): Tensor {
     const activated = this.n0 ? leakyRelu(this.n0.forward(features), slope) : features;
     return this.n2.forward(this.c2.forward(this.n1.forward(this.c1.forward(activated))));
@@ -116,12 +111,16 @@ export class ReportGenerator extends Module implements Generator {
   }
 
   forward(x: Tensor): Tensor {
-    const forLaterLayers = (feature: Tensor) => this.#norm === 'instance' ? instanceNormLeakyRelu(feature, { negativeSlope: slope }) : feature;
     const head = this.head.forward(x); // N, 4·rate, H, W
-    const features = [forLaterLayers(head)];
-    for (const layer of this.layers.slice(0, -1)) features.push(forLaterLayers(layer.forward(cat(features, 1))));
-    const last = this.layers[layerCount - 1].forward(cat(features, 1)); // its output alone goes on: N, rate, H, W
-    const tail = this.tn.forward(this.tail.forward(leakyRelu(last, slope)));
+    const last = this.#norm === 'instance' ? denseLayers(head, this.layers, { training: this.training, normaliseFeatures: true, onlyLast: true }) : this.#withBatchNorm(head);
+    const tail = this.tn.forward(this.tail.forward(last));
     return tanh(this.o2.forward(this.act.forward(this.o1.forward(cat([head, tail], 1)))));
+  }
+
+  /** Weights of the first norm differ from layer to layer, so that each must normalise all features anew. */
+  #withBatchNorm(head: Tensor): Tensor {
+    const features = [head];
+    for (const layer of this.layers) features.push(layer.forward(cat(features, 1)));
+    return leakyRelu(features[layerCount], slope); // the last layer's output alone goes on: N, rate, H, W
   }
 }

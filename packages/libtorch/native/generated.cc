@@ -576,6 +576,21 @@ static Napi::Value op_instanceNormLeakyRelu(const Napi::CallbackInfo& info) {
   });
 }
 
+static Napi::Value op_denseField(const Napi::CallbackInfo& info) {
+  return guard(info, [&]() -> Napi::Value {
+    const at::Tensor& input = tensor_arg(info, 0);
+    const std::vector<at::Tensor> convolutions = tensors_arg(info, 1);
+    const std::vector<at::Tensor> norms = tensors_arg(info, 2);
+    const std::vector<int64_t> dilations = ints_arg(info, 3);
+    const bool training = bool_arg(info, 4);
+    const bool normaliseFeatures = bool_arg(info, 5);
+    const bool activateBottleneck = bool_arg(info, 6);
+    const bool onlyLast = bool_arg(info, 7);
+    const double momentum = float_arg(info, 8);
+    return wrap(info.Env(), layers::dense_field(input, convolutions, norms, dilations, training, normaliseFeatures, activateBottleneck, onlyLast, momentum));
+  });
+}
+
 static Napi::Value op_layerNorm2d(const Napi::CallbackInfo& info) {
   return guard(info, [&]() -> Napi::Value {
     const at::Tensor& input = tensor_arg(info, 0);
@@ -749,6 +764,7 @@ void register_ops(Napi::Env env, Napi::Object exports) {
   exports.Set("batchNorm", Napi::Function::New(env, op_batchNorm, "batchNorm"));
   exports.Set("instanceNorm", Napi::Function::New(env, op_instanceNorm, "instanceNorm"));
   exports.Set("instanceNormLeakyRelu", Napi::Function::New(env, op_instanceNormLeakyRelu, "instanceNormLeakyRelu"));
+  exports.Set("denseField", Napi::Function::New(env, op_denseField, "denseField"));
   exports.Set("layerNorm2d", Napi::Function::New(env, op_layerNorm2d, "layerNorm2d"));
   exports.Set("avgPool2d", Napi::Function::New(env, op_avgPool2d, "avgPool2d"));
   exports.Set("maxPool2d", Napi::Function::New(env, op_maxPool2d, "maxPool2d"));

@@ -1,6 +1,7 @@
 // The machine: threads, random numbers, devices, versions, memory.
 #include "allocator.h"
 #include "args.h"
+#include "kernels.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -64,8 +65,16 @@ Napi::Value version(const Napi::CallbackInfo& info) {
   auto object = Napi::Object::New(info.Env());
   object.Set("libtorch", TORCH_VERSION);
   object.Set("capability", cpu_capability());
+  object.Set("isa", kernels::isa());
   object.Set("cudaDevices", static_cast<double>(torch::cuda::device_count()));
   return object;
+}
+
+Napi::Value limit_isa(const Napi::CallbackInfo& info) {  // (name) → what is used now
+  return guard(info, [&]() -> Napi::Value {
+    kernels::limit_isa(string_arg(info, 0));
+    return Napi::String::New(info.Env(), kernels::isa());
+  });
 }
 
 Napi::Value keep_freed(const Napi::CallbackInfo& info) {
@@ -78,7 +87,7 @@ Napi::Value keep_freed(const Napi::CallbackInfo& info) {
 void register_runtime(Napi::Env env, Napi::Object exports) {
   const struct { const char* name; Napi::Value (*call)(const Napi::CallbackInfo&); } entries[] = {
       {"manualSeed", manual_seed}, {"rngState", rng_state}, {"setRngState", set_rng_state}, {"numThreads", num_threads},
-      {"setNumThreads", set_num_threads}, {"setFlags", set_flags}, {"version", version}, {"keepFreedMemory", keep_freed},
+      {"setNumThreads", set_num_threads}, {"setFlags", set_flags}, {"version", version}, {"keepFreedMemory", keep_freed}, {"limitIsa", limit_isa},
   };
   for (const auto& entry : entries) exports.Set(entry.name, Napi::Function::New(env, entry.call, entry.name));
 }

@@ -28,7 +28,8 @@ function needsCxx20(version: string): boolean {
 function compilerFlags(libtorch: Libtorch): string[] {
   const headers = [(require('node-api-headers') as { include_dir: string }).include_dir, (require('node-addon-api') as { include_dir: string }).include_dir];
   return [
-    '-O3', `-std=${needsCxx20(libtorch.version) ? 'c++20' : 'c++17'}`, '-fPIC', '-fvisibility=hidden', '-Wall', '-Wno-unknown-pragmas', '-Wno-sign-compare', '-DNAPI_VERSION=9', '-DNODE_ADDON_API_CPP_EXCEPTIONS_ALL',
+    '-O3', '-fopenmp', // without it at::parallel_for, whose body is compiled here, runs on one thread and doesn't say so
+    `-std=${needsCxx20(libtorch.version) ? 'c++20' : 'c++17'}`, '-fPIC', '-fvisibility=hidden', '-Wall', '-Wno-unknown-pragmas', '-Wno-sign-compare', '-DNAPI_VERSION=9', '-DNODE_ADDON_API_CPP_EXCEPTIONS_ALL',
     '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS', `-D_GLIBCXX_USE_CXX11_ABI=${libtorch.cxx11Abi ? 1 : 0}`,
     ...headers.map((path) => `-isystem${path}`), ...libtorch.includes.map((path) => `-isystem${path}`),
   ];
@@ -84,7 +85,7 @@ async function main(): Promise<void> {
   if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs) return;
   // torch_cuda registers itself when loaded, so the linker must not drop it as unused.
   const cuda = libtorch.cuda ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda', '-Wl,--as-needed'] : [];
-  await run(compiler, ['-shared', '-o', `${target}.tmp`, ...objects, `-L${libtorch.library}`, `-Wl,-rpath,${libtorch.library}`, ...cuda, '-ltorch', '-ltorch_cpu', '-lc10'], { maxBuffer: 1 << 26 });
+  await run(compiler, ['-shared', '-fopenmp', '-o', `${target}.tmp`, ...objects, `-L${libtorch.library}`, `-Wl,-rpath,${libtorch.library}`, ...cuda, '-ltorch', '-ltorch_cpu', '-lc10'], { maxBuffer: 1 << 26 });
   await run('mv', [`${target}.tmp`, target]);
   writeFileSync(`${build}libtorch.json`, JSON.stringify({ version: libtorch.version, library: libtorch.library, cuda: libtorch.cuda }, null, 2));
   writeFileSync(stamp, inputs);

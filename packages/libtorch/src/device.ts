@@ -1,6 +1,6 @@
 /** Devices, threads, random numbers, versions. */
 import { explained } from './dispatch.js';
-import { native } from './native.js';
+import { native, type Isa } from './native.js';
 import { Tensor, type Device } from './tensor.js';
 
 /** A device was asked for that this machine or this libtorch does not have. */
@@ -34,8 +34,14 @@ export function setNumThreads(threads: number): void { explained('setNumThreads'
 /** TF32 in CUDA convolutions and matrix products; cuDNN's search for the fastest kernel (not repeatable between runs). */
 export function setCudaFlags({ tf32 = true, cudnnBenchmark = false }: { tf32?: boolean; cudnnBenchmark?: boolean } = {}): void { native().setFlags(tf32, cudnnBenchmark); }
 
-/** libtorch's version, the instruction set its kernels use, and the number of CUDA devices. */
-export function version(): { libtorch: string; capability: string; cudaDevices: number } { return native().version(); }
+/** libtorch's version, the instruction set its kernels use (`capability`) and that ours do (`isa`), and the number of CUDA devices. */
+export function version(): { libtorch: string; capability: string; isa: Isa; cudaDevices: number } { return native().version(); }
 
 /** From now on this process keeps freed memory for its next step instead of handing it back to the kernel (Linux only; large blocks). */
 export function keepFreedMemory(): void { native().keepFreedMemory(); }
+
+/**
+ * Our own kernels (dense fields) use nothing better than `isa` from now on, as with the environment variable UNSHAKE_ISA; `auto` lifts that.
+ * Returns what is used now: what the processor lacks is not.
+ */
+export function limitIsa(isa: Isa | 'auto'): Isa { return explained('limitIsa', ['isa'], [isa], () => native().limitIsa(isa)); }

@@ -71,6 +71,7 @@ export const specs = {
   batchNorm: { name: 'batchNorm', args: ['input', 'weight', 'bias', 'runningMean', 'runningVar', 'training', 'momentum', 'eps'], differentiable: true },
   instanceNorm: { name: 'instanceNorm', args: ['input', 'weight', 'bias', 'eps'], differentiable: true },
   instanceNormLeakyRelu: { name: 'instanceNormLeakyRelu', args: ['input', 'eps', 'negativeSlope'], differentiable: true },
+  denseField: { name: 'denseField', args: ['input', 'convolutions', 'norms', 'dilations', 'training', 'normaliseFeatures', 'activateBottleneck', 'onlyLast', 'momentum'], differentiable: true },
   layerNorm2d: { name: 'layerNorm2d', args: ['input', 'weight', 'bias', 'eps'], differentiable: true },
   avgPool2d: { name: 'avgPool2d', args: ['input', 'kernel', 'stride', 'padding'], differentiable: true },
   maxPool2d: { name: 'maxPool2d', args: ['input', 'kernel', 'stride', 'padding', 'dilation', 'ceilMode'], differentiable: true },
@@ -418,6 +419,11 @@ export function instanceNorm(input: Tensor, weight: Tensor | null = null, bias: 
 /** leakyRelu(instanceNorm(input)) without affine weights, in one sweep over channels-last memory on CPU. Second-order gradients go through the op-by-op form. */
 export function instanceNormLeakyRelu(input: Tensor, { eps = 1e-5, negativeSlope = 0.01 }: { eps?: number; negativeSlope?: number } = {}): Tensor {
   return run(specs.instanceNormLeakyRelu, [input, eps, negativeSlope]);
+}
+
+/** Densely connected layers, each 1×1 → norm (→ LeakyReLU) → dilated 3×3 → norm → LeakyReLU, reading all features before it. `convolutions`: weight, or weight and bias, of both, a layer; `norms`: none (instance norm) or weight, bias, running mean and variance of both, a layer. See native/dense_field.h; DenseField in nn.ts records it op by op. */
+export function denseField(input: Tensor, convolutions: readonly Tensor[], norms: readonly Tensor[], dilations: readonly number[], { training, normaliseFeatures, activateBottleneck, onlyLast, momentum = 0.1 }: { training: boolean; normaliseFeatures: boolean; activateBottleneck: boolean; onlyLast: boolean; momentum?: number }): Tensor {
+  return run(specs.denseField, [input, convolutions, norms, dilations, training, normaliseFeatures, activateBottleneck, onlyLast, momentum]);
 }
 
 /** Per pixel over channels, biased variance, affine (NAFNet's LayerNorm2d). */

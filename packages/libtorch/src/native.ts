@@ -10,6 +10,9 @@ export type NativeHandle = { readonly __handle: unique symbol };
 /** A group of processes behind a type-tagged external. */
 export type NativeGroup = { readonly __group: unique symbol };
 
+/** The instruction sets that our own kernels are written for; `none`: op by op through ATen. */
+export type Isa = 'none' | 'avx2' | 'avx512' | 'avx512_bf16';
+
 /** The hand-written part of the addon; the ops are reached by name through dispatch.ts. */
 export interface Native {
   sizes(tensor: NativeHandle): number[];
@@ -34,7 +37,7 @@ export interface Native {
   numThreads(): number;
   setNumThreads(threads: number): void;
   setFlags(tf32: boolean, cudnnBenchmark: boolean): void;
-  version(): { libtorch: string; capability: string; cudaDevices: number };
+  version(): { libtorch: string; capability: string; isa: Isa; cudaDevices: number };
   keepFreedMemory(): void;
   groupBackends(): ('gloo' | 'nccl')[];
   groupOpen(backend: string, device: Device, host: string, port: number, rank: number, size: number, server: boolean, prefix: string, networkInterface: string): NativeGroup;
@@ -46,6 +49,7 @@ export interface Native {
   groupAverageGradients(group: NativeGroup, parameters: NativeHandle[], size: number, bucketBytes: number): void;
   groupCheck(group: NativeGroup): void;
   groupClose(group: NativeGroup): void;
+  limitIsa(name: Isa | 'auto'): Isa;
 }
 
 const addonPath = fileURLToPath(new URL('../../build/unshake_libtorch.node', import.meta.url));
@@ -62,6 +66,8 @@ export function native(): Native {
   if (loaded) return loaded;
   const reason = whyUnavailable();
   if (reason) throw new LibtorchMissingError(reason);
+  // Threads that wait for work spin for a millisecond by default (libgomp), and take that from the loader's threads and everybody else. Read when the addon loads.
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '20000';
   try {
     loaded = createRequire(import.meta.url)(addonPath) as Native;
   } catch (error) {

@@ -102,6 +102,17 @@ export const samples: Record<keyof typeof t.specs, Sample[]> = {
     { inputs: [image, at(3), at(3)], run: (x, w, b) => t.instanceNorm(x, w, b, { eps: 1e-3 }) },
   ],
   instanceNormLeakyRelu: one((x) => t.instanceNormLeakyRelu(x, { negativeSlope: 0.2 }), image),
+  denseField: [
+    // Two layers on few pixels: 2 channels in, width 2, growth 2; first as the report has it, then with biases and batch norm, as the paper.
+    { inputs: [at(2, 2, 3, 2), at(2, 2, 1, 1), at(2, 2, 3, 3), at(2, 4, 1, 1), at(2, 2, 3, 3)], run: (x, ...w) => t.denseField(x, w, [], [1, 2], { training: true, normaliseFeatures: true, activateBottleneck: false, onlyLast: true }) },
+    {
+      inputs: [at(2, 2, 3, 2), at(2, 2, 1, 1), at(2), at(2, 2, 3, 3), at(2), positive(2), at(2), positive(2), at(2)],
+      run: (x, w1, b1, w2, b2, ...affine) => {
+        const [mean, variance] = [t.zeros([2], doubles), t.full([2], 1, doubles)];
+        return t.denseField(x, [w1, b1, w2, b2], [affine[0], affine[1], mean, variance, affine[2], affine[3], mean, variance], [1], { training: true, normaliseFeatures: false, activateBottleneck: true, onlyLast: false });
+      },
+    },
+  ],
   layerNorm2d: one((x, w, b) => t.layerNorm2d(x, w, b), at(2, 4, 2, 3), at(4), at(4)),
   avgPool2d: one((x) => t.avgPool2d(x, { kernel: [3, 3], stride: [2, 2], padding: [1, 1] }), image),
   maxPool2d: one((x) => t.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] }), image),

@@ -1,0 +1,27 @@
+// float with AVX2.
+#include "kernels.h"
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC target("avx2,fma")
+#include "kernels_impl.h"
+
+#include <immintrin.h>
+
+namespace kernels {
+namespace {
+struct Simd {
+  using Element = float;
+  using Vector = __m256;
+  static constexpr int pair = 1, lanes = 8, rows = 6;  // 12 sums, 2 of b and 1 of a of 16 registers
+  static INLINED Vector zero() { return _mm256_setzero_ps(); }
+  static INLINED Vector load(const void* from) { return _mm256_loadu_ps(static_cast<const float*>(from)); }
+  static INLINED void store(float* to, Vector value) { _mm256_storeu_ps(to, value); }
+  static INLINED Vector spread(const uint32_t* from) { return _mm256_broadcast_ss(reinterpret_cast<const float*>(from)); }
+  static INLINED Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm256_fmadd_ps(a, b, sum); }
+};
+}  // namespace
+const Kernels* const avx2_float = &Made<Simd>::table;
+}  // namespace kernels
+#else
+namespace kernels { const Kernels* const avx2_float = nullptr; }
+#endif
