@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { deblurImage, type DeblurOptions } from './deblur.js';
 import { ImageError, messageOf, ModelError, throwIfAborted } from './errors.js';
-import { encodeImage, formatOfName, readImage, sampleBytes, writeImage, writeWhole, type Picture } from './image/codec-node.js';
+import { encodeImage, formatOfName, nameOf, readImage, sampleBytes, writeImage, writeWhole, type Picture } from './image/codec-node.js';
 import { besideEachOther } from './image/image.js';
 import { estimateMotionBlur } from './image/motion-blur.js';
 import { failureOf, pairName, type FailedFile, type Job } from './jobs.js';
@@ -91,7 +91,9 @@ async function deblurFile(model: Model, { input, output }: Job, options: DeblurF
   try {
     throwIfAborted(signal);
     let started = performance.now();
-    const picture = await readImage(bytes, name);
+    const picture = await readImage(bytes, { name });
+    const named = formatOfName(input);
+    if (named && named !== picture.format) throw new ImageError(`${input}: can't be read as an image (it is ${nameOf(picture.format)}, whatever its name says: rename it)`);
     const { width, height } = picture.image, format = output === '-' ? picture.format : formatOfName(output);
     const file: DeblurredFile = { input, output, width, height, tiles: 0, seconds: 0, device: model.device, model: model.name };
     if (!force && !estimateMotionBlur(picture.image).blurred) {

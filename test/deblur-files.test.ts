@@ -78,6 +78,17 @@ test('the EXIF chunk of a PNG has a right checksum', { skip: !('crc32' in zlib) 
   assert.equal(bytes.readUInt32BE(end), zlib.crc32(bytes.subarray(at, end)));
 });
 
+test('to be compared, a wide-gamut picture is converted to sRGB, with a word; sRGB itself is left alone', async () => {
+  const image = noisyImage(40, 30), wide = join(folder, 'wide.png'), plain = join(folder, 'plain.png');
+  await rawSharp(image).withIccProfile('p3').png().toFile(wide);
+  await rawSharp(image).withIccProfile('srgb').png().toFile(plain);
+  const converted = await readImage(wide, { toSrgb: true }), kept = await readImage(wide);
+  assert.deepEqual([converted.notes, converted.icc, kept.notes], [['its colour profile was converted to sRGB'], undefined, []]);
+  assert.ok(largestDifference(converted.image, image) <= 2);
+  assert.ok(largestDifference(kept.image, image) > 5);
+  assert.deepEqual((await readImage(plain, { toSrgb: true })).image, (await readImage(plain)).image);
+});
+
 test('what a format can not hold is said: alpha and 16 bits in JPEG', async () => {
   const input = join(folder, 'deep.png'), notes: string[] = [];
   await writeImage(input, noisyImage(30, 20, 4, 16));
@@ -130,11 +141,12 @@ test('a failed write leaves nothing of its own and what was there as it was', as
   assert.equal(await readFile(join(place, 'wide.jpg'), 'utf8'), 'earlier');
 });
 
-test('the content decides, not the extension: a PNG called .jpg is read, and written as what it is called', async () => {
-  const input = join(folder, 'really-png.jpg'), output = join(folder, 'really-png.deblurred.jpg');
-  await writeFile(input, await rawSharp(noisyImage(50, 40)).png().toBuffer());
-  assert.deepEqual((await deblur([input])).failed, []);
-  assert.equal((await sharp(output).metadata()).format, 'jpeg');
+test('a PNG called .jpg is refused, and told what it is; without a picture extension the content decides', async () => {
+  const input = join(folder, 'really-png.jpg'), unnamed = join(folder, 'really-png'), png = await rawSharp(noisyImage(50, 40)).png().toBuffer();
+  await writeFile(input, png);
+  await writeFile(unnamed, png);
+  assert.match((await deblur([input])).failed[0].message, /really-png\.jpg: .*it is PNG, whatever its name says/);
+  assert.deepEqual((await deblur([unnamed], join(folder, 'from-png.jpg'))).failed, []);
 });
 
 test('a folder with a bad file: the rest is done, names are kept, results of earlier runs are passed over', async () => {

@@ -23,7 +23,7 @@ export async function measurePair(task: MeasureTask, { metrics, protocol, crop }
 }
 
 async function read(file: string, notes: string[]): Promise<Image> {
-  const picture = await readImage(file);
+  const picture = await readImage(file, { toSrgb: true });
   notes.push(...picture.notes.map((note) => `${file}: ${note}`));
   if (picture.image.channels % 2 === 0) notes.push(`${file}: the alpha channel is ignored`);
   return picture.image;

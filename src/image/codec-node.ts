@@ -68,27 +68,35 @@ export async function throughJpeg(image: RgbImage, quality: number): Promise<Rgb
   return toRgb(sharp(await rawRgb(image).jpeg({ quality: Math.round(quality) }).toBuffer()));
 }
 
+/** Settings of readImage. */
+export interface ReadOptions {
+  /** What to call bytes in an error. */
+  name?: string;
+  /** Convert other RGB profiles to sRGB, for numbers that can be compared. Default false: the numbers and their profile are kept. */
+  toSrgb?: boolean;
+}
+
 /**
  * Reads a file with its own depth (8 or 16 bits), gray or colour, with or without alpha; EXIF orientation applied. RGB and gray keep
  * their numbers and their profile; CMYK and Lab become sRGB, and `notes` says so.
  * @param source a file's path, or its bytes
- * @param name what to call bytes in an error
  * @throws ImageError naming the file, when it is missing, damaged, cut short, too large for the memory, or of a kind that we don't read
  */
-export async function readImage(source: string | Uint8Array, name = typeof source === 'string' ? source : 'the picture'): Promise<Picture> {
+export async function readImage(source: string | Uint8Array, options: ReadOptions = {}): Promise<Picture> {
+  const { name = typeof source === 'string' ? source : 'the picture', toSrgb = false } = options;
   try {
     const bytes = typeof source === 'string' ? await readFile(source) : source;
     if (bytes.length === 0) throw new Error('the file is empty');
     const metadata = await sharp(bytes).metadata();
     const { depth, hasAlpha } = metadata, format = formatIn(metadata);
     if (depth !== 'uchar' && depth !== 'ushort') throw new Error(`expected samples of 8 or 16 bits, got ${depth}: save it as PNG or TIFF with 16 bits`);
-    const { notes, keepsNumbers } = colourOf(metadata);
+    const { notes, keepsNumbers } = colourOf(metadata, toSrgb);
     if ((metadata.pages ?? 1) > 1) notes.push(`only the first of ${metadata.pages} frames or pages is used`);
     await checkMemory(bytes, metadata);
     const exif = format === 'tiff' ? exifOfTiff(bytes) : metadata.exif;
     const upright = exif && uprightExif(exif);
     if (exif && !upright) notes.push('its EXIF is damaged and was dropped');
-    const picture = sharp(bytes, { failOn: 'error', ignoreIcc: keepsNumbers }).autoOrient();
+    const picture = sharp(bytes, { failOn: 'warning', ignoreIcc: keepsNumbers }).autoOrient();
     const image = await (depth === 'ushort' ? read16(picture, isGray(metadata)) : read8(picture, isGray(metadata), hasAlpha));
     const icc = keepsNumbers ? profileFor(image, metadata.icc) : undefined;
     if (keepsNumbers && metadata.icc && !icc) notes.push('its colour profile does not fit its colours and was dropped');
@@ -113,6 +121,10 @@ function formatIn({ format }: Metadata): Format {
   if (format && format in formatFamily) return format as Format;
   throw new Error(`expected a photograph in ${formatNames}, got ${format === 'svg' || format === 'pdf' ? 'a drawing in ' : ''}${format?.toUpperCase()}`);
 }
+
+/** A format as people write it. */
+export const nameOf = (format: Format): string => (format === 'webp' ? 'WebP' : format.toUpperCase());
+
 const formatFamily: Record<Format, true> = { png: true, jpeg: true, webp: true, tiff: true, avif: true, gif: true };
 
 /** Refuses a picture whose samples, decoded, would not fit: a file of a few bytes can claim any size. */
@@ -123,17 +135,29 @@ async function checkMemory(file: Uint8Array, { width, height }: Metadata): Promi
 }
 
 function unreadable(name: string, error: unknown): ImageError {
-  const code = (error as NodeJS.ErrnoException).code, text = messageOf(error);
-  const reason = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'it is a folder' : code === 'EACCES' ? 'no permission'
-    : text.includes('unsupported image format') || text.includes('No decoding plugin') ? `expected ${formatNames}, got something else or only a part of one` : text;
-  return new ImageError(`${name}: can't be read as an image (${reason})`, { cause: error });
+  return new ImageError(`${name}: can't be read as an image (${reasonOf(error)})`, { cause: error });
+}
+
+function reasonOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code, text = messageOf(error).trim();
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EISDIR') return 'it is a folder';
+  if (code === 'EACCES') return 'no permission';
+  if (/unsupported image format|No decoding plugin/.test(text)) return `expected ${formatNames}, got something else or only a part of one`;
+  if (text.includes('exceeds pixel limit')) return 'it claims to have more than 268 megapixels, and no more are read';
+  return /^(?:vips|input buffer)/i.test(text) ? `it is damaged or cut short: ${text}` : text;
 }
 
 const isGray = ({ space }: Metadata): boolean => space === 'b-w' || space === 'grey16';
 
 /** What happens to the colours: `keepsNumbers` when the samples are used as they are stored. */
-function colourOf({ space, channels }: Metadata): { notes: string[]; keepsNumbers: boolean } {
-  if (space === 'b-w' || space === 'grey16' || space === 'srgb' || space === 'rgb' || space === 'rgb16') return { notes: [], keepsNumbers: true };
+function colourOf({ space, channels, icc }: Metadata, toSrgb: boolean): { notes: string[]; keepsNumbers: boolean } {
+  if (space === 'b-w' || space === 'grey16') return { notes: [], keepsNumbers: true };
+  if (space === 'srgb' || space === 'rgb' || space === 'rgb16') {
+    // A profile describes itself in ASCII (version 2) or big-endian UTF-16 (version 4).
+    const isSrgb = !icc || icc.includes('sRGB', 0, 'latin1') || icc.includes('\0s\0R\0G\0B', 0, 'latin1');
+    return toSrgb && !isSrgb ? { notes: ['its colour profile was converted to sRGB'], keepsNumbers: false } : { notes: [], keepsNumbers: true };
+  }
   if (space === 'multiband') throw new Error(`${channels} channels of no known colour space`);
   return { notes: [`${space === 'cmyk' ? 'CMYK' : space} was converted to sRGB`], keepsNumbers: false };
 }
@@ -231,7 +255,7 @@ async function carrying(encoded: Buffer, image: Image, format: Format, metadata:
 }
 
 function lossesOf(image: Image, format: Format, { exif, icc }: PhotoMetadata, kept: { exif: boolean; icc: boolean }): string[] {
-  const notes: string[] = [], name = format === 'webp' ? 'WebP' : format.toUpperCase();
+  const notes: string[] = [], name = nameOf(format);
   if (image.data instanceof Uint16Array && format !== 'png') notes.push(`${name} holds ${format === 'avif' ? 12 : 8} bits of the 16; write PNG or TIFF to keep them`);
   if (image.channels % 2 === 0 && format === 'jpeg') notes.push('JPEG has no alpha; write PNG to keep it');
   if (format === 'gif') notes.push('GIF holds 256 colours; write PNG to keep all');
