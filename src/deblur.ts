@@ -122,8 +122,8 @@ async function planFor(model: Model, image: Image, { tile, memory, inPlace }: De
   if (pixels <= 512 * 512 && memory === undefined) return whole;
   const need = await model.memory();
   if (!model.whole) {
-    // Together with the picture and its encoded file, all stays below 2 GiB up to a hundred megapixels.
-    const beside = Math.max(256 * mebibyte, 1.5 * gibibyte - image.data.byteLength * (inPlace ? 2 : 3));
+    // Together with the picture, and what an encoder takes beside it, all stays below 2 GiB up to a hundred megapixels.
+    const beside = Math.max(256 * mebibyte, 1.25 * gibibyte - image.data.byteLength * (inPlace ? 2 : 3));
     const area = memory ? memory / need.bytesPerPixel : Math.min(mostPixels, Math.min(gibibyte, need.free / 2, beside) / need.bytesPerPixel);
     return tilesOfArea(width, height, area, model);
   }

@@ -1,13 +1,13 @@
 /** `unshake deblur` and `unshake doctor` as a user runs them. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { readImage, writeImage } from '../src/image/codec-node.js';
-import { largestDifference, noisyImage } from './small-images.js';
+import { hardEdges, largestDifference, noisyImage } from './small-images.js';
 import { boxModel, identityModel, meanModel, wideModel } from './small-models.js';
 
 const program = fileURLToPath(new URL('../../bin/unshake.js', import.meta.url));
@@ -23,12 +23,13 @@ after(() => rm(folder, { recursive: true }));
 
 interface Result { code: number | null; stdout: string; stderr: string }
 
-/** Runs the program; `interruptAt` sends it SIGINT once its stdout matches. */
-function unshake(args: string[], { interruptAt }: { interruptAt?: RegExp } = {}): Promise<Result> {
+/** Runs the program; `interruptAt` sends it SIGINT once its stdout matches. With `input`, its stdout is given as bytes, one a character. */
+function unshake(args: string[], { interruptAt, input }: { interruptAt?: RegExp; input?: Uint8Array } = {}): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args]);
     const result: Result = { code: null, stdout: '', stderr: '' };
-    child.stdout.on('data', (text) => {
+    child.stdin.end(input);
+    child.stdout.setEncoding(input ? 'latin1' : 'utf8').on('data', (text) => {
       result.stdout += text;
       if (interruptAt?.test(result.stdout)) child.kill('SIGINT');
     });
@@ -69,10 +70,41 @@ test('a folder in, a folder out; strength and tta are honoured', async () => {
   assert.equal(largestDifference((await readImage(join(out, 'photo.png'))).image, noisyImage(120, 90)), 0);
 });
 
+test('from the standard input to the standard output, in the same format; nothing else is printed', async () => {
+  const { code, stdout, stderr } = await unshake(['deblur', '-', '--model', identity], { input: await readFile(photo) });
+  assert.deepEqual([code, stderr], [0, '']);
+  const { image, format } = await readImage(Buffer.from(stdout, 'latin1'));
+  assert.equal(format, 'png');
+  assert.equal(largestDifference(image, noisyImage(120, 90)), 0);
+  const named = await unshake(['deblur', '-', '-o', join(folder, 'from-pipe.webp'), '--model', identity], { input: await readFile(photo) });
+  assert.equal(named.code, 0);
+  assert.equal((await readImage(join(folder, 'from-pipe.webp'))).format, 'webp');
+  const bad = await unshake(['deblur', '-', '--model', identity], { input: Buffer.from('no picture') });
+  assert.deepEqual([bad.code, bad.stdout], [1, '']);
+  assert.match(bad.stderr, /^unshake: IMAGE: .*standard input.*\n$/);
+});
+
+test('a sharp photo is left as it is, with a word and in JSON; --force, --before-after and --skip-existing', async () => {
+  const sharp = join(folder, 'sharp.png'), out = join(folder, 'sharp-out');
+  await writeImage(sharp, hardEdges(480, 360));
+  const left = await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity]);
+  assert.match(left.stdout, /480×360, left as it is: it does not look motion-blurred \(--force deblurs it\)\n$/);
+  assert.deepEqual(await readFile(join(out, 'sharp.png')), await readFile(sharp));
+  const json = JSON.parse((await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, '--json'])).stdout) as { images: { unblurred?: boolean }[] };
+  assert.equal(json.images[0].unblurred, true);
+  const forced = await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, '--force', '--before-after']);
+  assert.match(forced.stdout, /1 tile, .*; .*sharp\.before-after\.png\n$/);
+  assert.equal((await readImage(join(out, 'sharp.before-after.png'))).image.width, 960);
+  const skipped = await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, '--skip-existing']);
+  assert.deepEqual([skipped.code, skipped.stdout], [0, '']);
+  assert.match(skipped.stderr, /1 passed over/);
+});
+
 test('wrong usage is one line and exit code 2', async () => {
   const wrong = [
     ['deblur'], ['deblur', photo, '--strength', 'much'], ['deblur', photo, '--strength', '1.5'], ['deblur', photo, '--tile', '0'], ['deblur', photo, '--tile', '64.5'],
     ['deblur', photo, '--device', 'tpu'], ['deblur', photo, '--colour'], ['deblur', photo, photo, '-o', join(folder, 'one.png')], ['deblur', photo, '-o', join(folder, 'one.doc')],
+    ['deblur', photo, photo, '-o', '-'], ['deblur', photo, '-o', '-', '--json'], ['deblur', 'a.mp4', 'b.mp4'], ['deblur', '-', '-o', folder],
   ];
   for (const args of wrong) {
     const { code, stdout, stderr } = await unshake(args);

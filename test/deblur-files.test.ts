@@ -30,6 +30,12 @@ async function deblur(inputs: string[], output?: string, notes: string[] = []): 
   return { images: report.images, failed: [...failed, ...report.failed] };
 }
 
+function meanDifference(a: Image, b: Image): number {
+  let sum = 0;
+  for (let i = 0; i < a.data.length; i++) sum += Math.abs(a.data[i] - b.data[i]);
+  return sum / a.data.length;
+}
+
 const rawSharp = ({ data, width, height, channels }: Image): Sharp => sharp(data, { raw: { width, height, channels } });
 
 for (const [extension, bits] of [['png', 8], ['png', 16], ['tiff', 8], ['tiff', 16]] as const) {
@@ -76,6 +82,19 @@ test('the EXIF chunk of a PNG has a right checksum', { skip: !('crc32' in zlib) 
   const bytes = await readFile(path), at = bytes.indexOf('eXIf');
   const end = at + 4 + bytes.readUInt32BE(at - 4);
   assert.equal(bytes.readUInt32BE(end), zlib.crc32(bytes.subarray(at, end)));
+});
+
+test('of a GIF and of a TIFF with pages, the first is used, with a word', async () => {
+  const frames = Buffer.concat([Uint8Array.from(noisyImage(40, 30).data), new Uint8Array(40 * 30 * 3)]); // the second is black
+  const paged = sharp(frames, { raw: { width: 40, height: 60, channels: 3, pageHeight: 30 } });
+  for (const [name, bytes] of [['moving.gif', await paged.gif().toBuffer()], ['pages.tiff', await paged.tiff().toBuffer()]] as const) {
+    const notes: string[] = [];
+    await writeFile(join(folder, name), bytes);
+    const { images } = await deblur([join(folder, name)], join(folder, 'first.png'), notes);
+    assert.deepEqual([images[0].width, images[0].height], [40, 30], name);
+    assert.ok(notes.some((note) => note.includes('first of 2')), name);
+    assert.ok(meanDifference((await readImage(join(folder, 'first.png'))).image, noisyImage(40, 30)) < 30, name); // GIF: 256 colours, twice
+  }
 });
 
 test('to be compared, a wide-gamut picture is converted to sRGB, with a word; sRGB itself is left alone', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deblurImage } from '../src/deblur.js';
 import { cutAxis, mirrored, orientation, tilesOfArea, tilesOfSide } from '../src/image/tiles.js';
+import { findModel } from '../src/model-path.js';
 import { randomAt } from '../src/random.js';
 import { openModel } from '../src/runtime/session.js';
 import { largestDifference, noisyImage } from './small-images.js';
@@ -103,5 +104,17 @@ test('the seam test has teeth: with less context than the network sees, tiles di
   const whole = await deblurImage(model, image, { memory: Infinity });
   const tiled = await deblurImage(model, image, { tile: 128 });
   assert.ok(largestDifference(whole.image, tiled.image) > 1);
+  await model.release();
+});
+
+test('the shipped model in tiles equals itself on the whole picture within 1/255', async () => {
+  const model = await openModel((await findModel('default')).path);
+  const image = noisyImage(560, 400);
+  const whole = await deblurImage(model, image, { memory: Infinity });
+  const tiled = await deblurImage(model, image, { tile: 140 });
+  assert.equal(whole.tiles, 1);
+  assert.ok(tiled.tiles > 2);
+  assert.ok(largestDifference(image, whole.image) > 2, 'the model changes the picture');
+  assert.ok(largestDifference(whole.image, tiled.image) <= 1);
   await model.release();
 });
