@@ -8,8 +8,8 @@ import { psnr } from 'unshake/metrics';
 
 const [input, output, name = 'default', device = 'auto'] = process.argv.slice(2);
 const model = await openNamedModel(name, { device: device as ModelOptions['device'] });
-const { image, exif } = await readImage(input);
+const picture = await readImage(input), { image } = picture;
 const result = await deblurImage(model, image, { onProgress: ({ done, total }) => console.error(`${done} of ${total}`) });
-await writeImage(output, result.image, { exif });
+await writeImage(output, result.image, picture); // with its EXIF and colour profile
 console.log(`${output}: ${image.width}×${image.height} on ${model.device}, PSNR to the input ${psnr(result.image, image).toFixed(1)} dB`);
 await model.release();

@@ -1,5 +1,6 @@
 /** Sixty damaged, mislabelled and lying picture files, from seeds. */
 import zlib from 'node:zlib';
+import { crc32 } from '../src/bytes.js';
 import { encodeImage, type Format } from '../src/image/codec-node.js';
 import { randomAt } from '../src/random.js';
 import { noisyImage } from './small-images.js';
@@ -75,13 +76,4 @@ function claimingJpeg(jpeg: Buffer, side: number): Buffer {
   copy.writeUInt16BE(side, frame + 5);
   copy.writeUInt16BE(side, frame + 7);
   return copy;
-}
-
-function crc32(bytes: Uint8Array): number {
-  let crc = ~0;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
 }

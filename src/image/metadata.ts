@@ -4,7 +4,7 @@
  * Formats: EXIF 2.32 §4.5.4 and ICC.1:2022 annex B.4 (JPEG's APP1 and APP2), PNG 3rd edition §11.3.2.3 (iCCP) and §11.3.3.3 (eXIf),
  * WebP container specification (VP8X, ICCP, EXIF).
  */
-import { joined } from '../bytes.js';
+import { crc32, joined } from '../bytes.js';
 
 /** What a photo carries beside its pixels. */
 export interface PhotoMetadata {
@@ -63,16 +63,6 @@ async function intoPng(encoded: Uint8Array, { exif, icc }: PhotoMetadata): Promi
 async function deflated(bytes: Uint8Array): Promise<Uint8Array> {
   const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new CompressionStream('deflate'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-/** PNG's checksum, bit by bit: what it is taken of is short. */
-function crc32(bytes: Uint8Array): number {
-  let crc = ~0;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
 }
 
 const webpFlags = { icc: 0x20, alpha: 0x10, exif: 0x08 } as const;
