@@ -7,7 +7,7 @@ import { withProgress } from './progress.js';
 import { cropOption } from './score-table.js';
 import { deviceOption, positive } from './train.js';
 
-interface Flags { output: string; steps?: number; minutes?: number; seeds?: number[]; set: string[]; data?: string; evaluate: string[]; crop?: number; exclude: string[]; device: string }
+interface Flags { output: string; steps?: number; minutes?: number; seeds?: number[]; set: string[]; data?: string; evaluate: string[]; crop?: number; exclude: string[]; nproc: number; device: string }
 
 const repeated = (value: string, all: string[]): string[] => [...all, value];
 
@@ -30,6 +30,7 @@ export function registerExperiments(root: Command): void {
     .option('--evaluate <dir>', "a dataset for the report to measure on (repeatable; default: each run's own test split, else the pairs it held out)", repeated, [])
     .addOption(cropOption())
     .option('--exclude <file>', 'one name of a pair a line: further tables without these (repeatable)', repeated, [])
+    .option('--nproc <n>', 'processes on this machine that share each batch of every run', positive('--nproc', true), 1)
     .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
     .action(run);
 }

@@ -209,6 +209,9 @@ export function parseConfig(settings: unknown, where: string): Config {
   throw new ConfigError(`${where}: ${result.error.issues.map(explain).join('; ')}`);
 }
 
+/** What a run is called in tables and folders: the two fidelities of an experiment are two things. */
+export const experimentName = ({ name, fidelity }: Config): string => (fidelity === 'as-coded' ? `${name}-as-coded` : name);
+
 /** The YAML of a resolved configuration. */
 export const configToYaml = (config: Config): string => stringify(config);
 

@@ -3,13 +3,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from '@unshake/libtorch';
 import { newestCheckpoint, listCheckpoints } from './checkpoint.js';
-import { experimentNames, loadConfig, parseConfig, type Config } from './config.js';
+import { experimentName, experimentNames, loadConfig, parseConfig, type Config } from './config.js';
 import { AbortedError, ConfigError, UnshakeError, UsageError, messageOf } from './errors.js';
+import { trainInProcesses } from './parallel-processes.js';
 import type { LongWork } from './progress.js';
 import { report, type Report, type ReportOptions } from './report.js';
 import { differences } from './report/difference.js';
 import { readLog, runConfig } from './run-folder.js';
-import { train } from './train.js';
+import { train, type TrainOptions } from './train.js';
 
 export interface ExperimentsOptions extends LongWork {
   /** Budget of each run. Default: what its experiment says. */
@@ -23,6 +24,8 @@ export interface ExperimentsOptions extends LongWork {
   /** One dataset to train on, instead of the experiments' sources. */
   data?: string;
   device?: Device | 'auto';
+  /** Processes that share each batch of every run. Default 1. */
+  nproc?: number;
   /** How the report at the end measures. */
   report?: Pick<ReportOptions, 'data' | 'crop' | 'exclude' | 'command'>;
   /** One line a time, for a person. */
@@ -73,12 +76,12 @@ async function plan(names: readonly string[], out: string, { steps, minutes, see
     const config = await loadConfig(experiment, { set });
     return parseConfig({ ...config, ...(steps !== undefined && { steps }), ...(data !== undefined && { data: [{ path: data }] }) }, experiment);
   }));
-  const twice = configs.find(({ name }, i) => configs.findIndex((other) => other.name === name) < i);
+  const twice = configs.find((config, i) => configs.findIndex((other) => experimentName(other) === experimentName(config)) < i);
   if (twice) throw new ConfigError(`name: two of the experiments call themselves ${twice.name}; their runs need different names`);
   // Seed by seed, so that every experiment has its first run before any has its second.
   const drawn = seeds ? seeds.flatMap((seed) => configs.map((config) => ({ ...config, seed }))) : configs;
   return drawn.map((config) => {
-    const name = `${config.name}-seed${config.seed}`;
+    const name = `${experimentName(config)}-seed${config.seed}`;
     return { name, path: join(out, 'runs', name), config };
   });
 }
@@ -101,11 +104,13 @@ function isFinished(run: Planned, minutes: number | undefined): boolean {
   return step >= config.steps || seconds >= minutes * 60 - 0.001; // logged to a thousandth
 }
 
-async function trainOne(run: Planned, { done, total }: { done: number; total: number }, { minutes, device, signal, onNotice, onProgress }: ExperimentsOptions): Promise<void> {
+async function trainOne(run: Planned, { done, total }: { done: number; total: number }, { minutes, device, nproc = 1, signal, onNotice, onProgress }: ExperimentsOptions): Promise<void> {
   const { name, path, config } = run;
   const resume = isBegun(run);
-  await train(resume ? { ...runConfig(path), steps: config.steps } : config, path, {
+  const settings = resume ? { ...runConfig(path), steps: config.steps } : config;
+  const options: TrainOptions = {
     device, resume, minutes, signal, onNotice,
     onProgress: (progress) => onProgress?.({ ...progress, label: `${done + 1} of ${total}: ${name} · ${progress.label ?? ''}` }),
-  });
+  };
+  await (nproc > 1 ? trainInProcesses(settings, path, nproc, options) : train(settings, path, options));
 }

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadGenerator, readCheckpointInfo, listCheckpoints, type CheckpointInfo } from './checkpoint.js';
-import type { Config } from './config.js';
+import { experimentName, type Config } from './config.js';
 import { ModelError, messageOf } from './errors.js';
 import type { Machine } from './machine.js';
 import { makeDiscriminator } from './models/index.js';
@@ -56,7 +56,7 @@ function readRun(path: string): ReportRun {
   const last = entries.at(-1);
   const speeds = entries.map(({ imagesPerSecond }) => imagesPerSecond).filter(Number.isFinite).sort((a, b) => a - b);
   const run: ReportRun = {
-    path, label: config.name, experiment: config.name, config, log: entries, damagedLines: damaged, machines: readMachines(path),
+    path, label: '', experiment: '', config, log: entries, damagedLines: damaged, machines: readMachines(path),
     step: last?.step ?? 0, seconds: last?.seconds ?? 0, imagesPerSecond: speeds.length > 0 ? speeds[Math.floor(speeds.length / 2)] : null,
     checkpoint: null, complexity: null,
   };
@@ -93,7 +93,7 @@ function measureComplexity(checkpoint: string): NonNullable<ReportRun['complexit
 function nameExperiments(runs: ReportRun[]): void {
   const kinds: { name: string; settings: object; experiment: string }[] = [];
   for (const run of runs) {
-    const settings = withoutSeed(run.config), { name } = run.config;
+    const settings = withoutSeed(run.config), name = experimentName(run.config);
     const known = kinds.find((kind) => kind.name === name && isDeepStrictEqual(kind.settings, settings));
     const count = kinds.filter((kind) => kind.name === name).length;
     if (!known) kinds.push({ name, settings, experiment: count === 0 ? name : `${name} (${count + 1})` });
@@ -102,8 +102,10 @@ function nameExperiments(runs: ReportRun[]): void {
 }
 
 function labelRuns(runs: ReportRun[]): void {
-  for (const run of runs) if (runs.some((other) => other !== run && other.experiment === run.experiment)) run.label = `${run.experiment} seed ${run.config.seed}`;
-    else run.label = run.experiment;
+  for (const run of runs) {
+    const alone = !runs.some((other) => other !== run && other.experiment === run.experiment);
+    run.label = alone ? run.experiment : `${run.experiment} seed ${run.config.seed}`;
+  }
   for (const label of new Set(runs.map((run) => run.label))) {
     const same = runs.filter((run) => run.label === label);
     const short = new Set(same.map(({ path }) => basename(path))).size === same.length;

@@ -72,7 +72,7 @@ export async function report(paths: readonly string[], out: string, options: Rep
   }
   const groups = views.map((view) => ({ view, tables: tablesOf(view, notes) }));
   const cost = costTable(runs.map((run) => ({
-    ...run, seed: run.config.seed, steps: run.config.steps, batchSize: run.config.batchSize, environment: run.checkpoint?.info.environment ?? null,
+    ...run, seed: run.config.seed, steps: run.config.steps, batch: run.log.at(-1)?.effectiveBatch ?? run.config.batchSize * run.config.accumulate, environment: run.checkpoint?.info.environment ?? null,
     best: run.checkpoint?.info.best ?? null, notes: [...notes.get(run)!, ...(run.problem ? [`not measured: ${run.problem}`] : [])],
   })));
   const different = differenceTable(runs);

@@ -23,7 +23,7 @@ test('thinning keeps short curves whole, and both ends and the mean of long ones
 });
 
 test('each loss has its panel; what was not logged or is no number is left out', () => {
-  const log: Record<string, number>[] = [{ step: 1, seconds: 1, imagesPerSecond: 2, l1: 3, hinge: NaN }, { step: 2, seconds: 2, imagesPerSecond: 2, l1: 4, hinge: 5, validationPsnr: 20, validationInputPsnr: 19 }];
+  const log: Record<string, number>[] = [{ step: 1, seconds: 1, imagesPerSecond: 2, effectiveBatch: 4, l1: 3, hinge: NaN }, { step: 2, seconds: 2, imagesPerSecond: 2, l1: 4, hinge: 5, validationPsnr: 20, validationInputPsnr: 19 }];
   const runs = [{ label: 'a', experiment: 'a', log }, { label: 'b', experiment: 'b', log: [] }];
   assert.deepEqual(lossPanels(runs), [
     { title: 'l1', curves: [{ run: 'a', experiment: 'a', points: [{ step: 1, value: 3 }, { step: 2, value: 4 }] }] },

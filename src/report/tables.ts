@@ -80,9 +80,9 @@ export function meanAndDeviation(values: readonly number[]): { mean: number; std
 
 /** What a run cost. */
 export interface CostRow {
-  label: string; seed: number; step: number; steps: number; batchSize: number; seconds: number; imagesPerSecond: number | null;
+  label: string; seed: number; step: number; steps: number; batch: number; seconds: number; imagesPerSecond: number | null;
   complexity: (Complexity & { discriminatorParameters: number }) | null;
-  environment: { device: string; precision: string; threads: string } | null;
+  environment: { device: string; precision: string; threads: string; processes: string } | null;
   best: { step: number; psnr: number } | null;
   notes: readonly string[];
 }
@@ -93,14 +93,14 @@ const duration = (seconds: number): string => {
 };
 
 export function costTable(runs: readonly CostRow[]): Table {
-  const rows = runs.map(({ label, seed, step, steps, batchSize, seconds, imagesPerSecond, complexity, environment, best, notes }): Row => ({
+  const rows = runs.map(({ label, seed, step, steps, batch, seconds, imagesPerSecond, complexity, environment, best, notes }): Row => ({
     cells: [
-      label, String(seed), step < steps ? `${step} of ${steps}` : String(step), String(batchSize),
+      label, String(seed), step < steps ? `${step} of ${steps}` : String(step), String(batch),
       complexity ? complexity.parameters.toLocaleString('en') : '–',
       complexity ? (complexity.discriminatorParameters > 0 ? complexity.discriminatorParameters.toLocaleString('en') : 'none') : '–',
       complexity ? (complexity.macs / 1e9).toFixed(2) : '–',
       step > 0 ? duration(seconds) : '–', imagesPerSecond === null ? '–' : imagesPerSecond.toFixed(imagesPerSecond < 10 ? 2 : 1),
-      environment ? `${environment.device}, ${environment.precision}, ${environment.threads} threads` : '–',
+      environment ? `${environment.device}, ${environment.precision}, ${environment.processes === '1' ? '' : `${environment.processes} processes of `}${environment.threads} thread${environment.threads === '1' ? '' : 's'}` : '–',
       best && Number.isFinite(best.psnr) ? `${best.psnr.toFixed(2)} dB at step ${best.step}` : '–',
       notes.join('; '),
     ],
