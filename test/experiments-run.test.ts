@@ -70,12 +70,14 @@ test('killed and given again, it continues, and ends as one that was not killed;
 });
 
 test('seeds, settings and a budget of time reach the runs; each is evaluated where asked', { skip }, async () => {
-  const out = join(folder, 'seeds');
-  const { outcomes, report } = await runExperiments([experiment('c', { steps: 10_000 })], out, { data, seeds: [4, 5], set: ['crop=24'], minutes: 1e-6, report: { data: [data] } });
+  const out = join(folder, 'seeds'), notices: string[] = [];
+  const { outcomes, report } = await runExperiments([experiment('c', { steps: 10_000 })], out, {
+    data, seeds: [4, 5], set: ['crop=24'], minutes: 1e-6, report: { data: [data] }, onNotice: (line) => notices.push(line),
+  });
   assert.deepEqual(outcomes.map(({ name, outcome }) => [name, outcome]), [['c-seed4', 'trained'], ['c-seed5', 'trained']]);
   const { seed, crop, steps } = runConfig(outcomes[1].path);
   assert.deepEqual([seed, crop, steps, readLog(outcomes[1].path).length], [5, 24, 10_000, 1], 'one step used up the time');
-  assert.deepEqual(report.sets, [{ title: data, pairs: 4, measured: 2 }]);
+  assert.deepEqual(report.sets, [{ title: data, pairs: 4, measured: 2 }], notices.join('\n'));
   assert.match(readFileSync(join(out, 'table.md'), 'utf8'), /stopped at 1 of 10000 steps/);
   assert.deepEqual((await runExperiments([join(folder, 'c.yaml')], out, { data, seeds: [4, 5], set: ['crop=24'], minutes: 1e-6 })).outcomes.map(({ outcome }) => outcome), ['finished', 'finished']);
 });
