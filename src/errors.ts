@@ -50,6 +50,11 @@ export class CheckpointError extends UnshakeError {
   constructor(message: string, options?: ErrorOptions) { super('CHECKPOINT', message, options); }
 }
 
+/** A file of weights for a loss is damaged, of an unknown kind, or could not be fetched. */
+export class WeightsError extends UnshakeError {
+  constructor(message: string, options?: ErrorOptions) { super('WEIGHTS', message, options); }
+}
+
 /** Two images can't be compared: sizes differ, or one is under the metric's minimum. */
 export class MetricError extends UnshakeError {
   constructor(message: string, options?: ErrorOptions) { super('METRIC', message, options); }

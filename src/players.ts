@@ -40,17 +40,23 @@ function makeOptimizer(parameters: readonly Tensor[], { type, lr, betas, weightD
   }
 }
 
-/** Fresh players on a device, initialised from libtorch's generator: seed it before. */
+/** Fresh players on a device, initialised from libtorch's generator: seed it before. Throws ConfigError, and what makePerceptual throws. */
 export function makePlayers(config: Config, device: Device, group: ProcessGroup | null = null): Players {
   const precision = choosePrecision(config.precision, device);
   const generator = makeGenerator(config.generator);
   generator.moveTo(device);
   const discriminator = config.discriminator && makeDiscriminator(config.discriminator);
   discriminator?.moveTo(device);
+  let perceptual: Perceptual | null;
+  try {
+    perceptual = makePerceptual(config, generator.range, device);
+  } catch (error) {
+    for (const network of [generator, discriminator]) network?.release();
+    throw error;
+  }
   return {
-    config, device, precision, group, generator, discriminator,
+    config, device, precision, group, generator, discriminator, perceptual,
     optimizer: makeOptimizer(generator.parameters(), config.optimizer),
-    perceptual: makePerceptual(config),
     discriminatorOptimizer: discriminator && makeOptimizer(discriminator.parameters(), config.discriminatorOptimizer ?? config.optimizer),
     ema: new Ema(generator.stateDict(), config.ema),
     scaler: precision === 'fp16' ? new GradScaler() : null,

@@ -1,6 +1,6 @@
 /** Which arithmetic a run uses, and why. */
 import { execFileSync } from 'node:child_process';
-import { version, type AutocastOptions, type Device } from '@unshake/libtorch';
+import { toDtype, version, type AutocastOptions, type Device, type Tensor } from '@unshake/libtorch';
 import { ConfigError } from './errors.js';
 
 export type Precision = 'fp32' | 'bf16' | 'fp16';
@@ -29,3 +29,6 @@ export function choosePrecision(wanted: Precision | 'auto', device: Device): Pre
 export function autocastOptions(precision: Precision, device: Device): AutocastOptions {
   return { device, enabled: precision !== 'fp32', dtype: precision === 'fp16' ? 'float16' : 'bfloat16' };
 }
+
+/** Out of mixed precision: float32, where it isn't float64. */
+export const inFloat = (x: Tensor): Tensor => x.dtype === 'float64' ? x : toDtype(x, 'float32');

@@ -1,8 +1,9 @@
 /** What each player minimises, put together from the losses that a run has chosen. */
-import { add, autocast, detach, mulScalar, noGrad, toDtype, type AutocastOptions, type Tensor } from '@unshake/libtorch';
+import { add, autocast, detach, mulScalar, noGrad, type AutocastOptions, type Tensor } from '@unshake/libtorch';
 import type { Config } from '../config.js';
 import { diffAugment } from '../diff-augment.js';
 import type { Discriminator } from '../models/index.js';
+import { inFloat } from '../precision.js';
 import type { Random } from '../random.js';
 import { discriminatorLoss, generatorLoss } from './adversarial.js';
 import { gradientPenalty } from './gradient-penalty.js';
@@ -23,9 +24,6 @@ export interface Judging {
   /** Random numbers of each sample that follow from the step and this use of them alone: a resumed run draws the same. */
   randoms(use: number): Random[];
 }
-
-/** float32, where it isn't float64. */
-export const inFloat = (x: Tensor): Tensor => x.dtype === 'float64' ? x : toDtype(x, 'float32');
 
 /** The discriminator's update number `update` (from 0) of a step. `generated` is judged as a constant. */
 export function discriminatorObjective(judging: Judging, discriminator: Discriminator, { blur, sharp, generated }: Example, update: number): Objective {
