@@ -11,6 +11,7 @@ import { registerExperiments } from './experiments.js';
 import { registerExport } from './export.js';
 import { registerReport } from './report.js';
 import { registerTrain } from './train.js';
+import { registerWeights } from './weights.js';
 
 function program(): Command {
   const root = new Command('unshake')
@@ -28,6 +29,7 @@ function program(): Command {
   registerExport(root);
   registerReport(root);
   registerTrain(root);
+  registerWeights(root);
   return root;
 }
 

@@ -17,6 +17,7 @@ import { lpipsNetworks, perceptualTypes } from './losses/perceptual.js';
 import { experimentsFolder } from './paths.js';
 
 const positiveInteger = z.int().positive();
+/** When a network is used, batch norm takes the running statistics of its training, instance norm each picture's own: either way a picture has one result. */
 const norm = z.enum(['batch', 'instance']);
 
 const source = z.strictObject({

@@ -130,3 +130,21 @@ test('the residual U-Net starts as the identity, and no pixel beyond its stated 
     network.release();
   });
 });
+
+test('used, not trained, a generator gives each picture one result, whatever the norm: no dropout, no neighbour in the batch', () => {
+  scope(() => {
+    for (const norm of ['batch', 'instance'] as const) {
+      for (const network of [new PaperGenerator({ rate: 2, norm, dropout: 0.5 }), new ReportGenerator({ rate: 2, norm })]) {
+        network.forward(rand([2, 3, 24, 24])); // batch norm has seen something
+        network.eval();
+        const pictures = rand([2, 3, 24, 24]), first = tensor((pictures.toArray() as Float32Array).slice(0, 3 * 24 * 24), [1, 3, 24, 24]);
+        const [alone, again, together] = noGrad(() => [first, first, pictures].map((x) => floats(network.forward(x)).slice(0, 3 * 24 * 24)));
+        assert.deepEqual(again, alone);
+        assert.ok(relativeError(together, alone) < 1e-5, norm);
+        network.train();
+        if (network instanceof PaperGenerator) assert.ok(relativeError(floats(noGrad(() => network.forward(first))), alone) > 1e-3, 'while it trains, dropout is on');
+        network.release();
+      }
+    }
+  });
+});
