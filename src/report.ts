@@ -17,7 +17,7 @@ import { fixedPairs, fixedPictures, namedSet, ownSets, reportMetrics, scoreRun, 
 import { chartSvg, svgToPng } from './report/charts.js';
 import { lossPanels, mostPoints, validationPanel, type Panel } from './report/curves.js';
 import { tableMarkdown, escapeMarkdown } from './report/html.js';
-import { lossNotes } from './report/notes.js';
+import { lossNotes } from './losses/notes.js';
 import { pageHtml, type PageSet, type ShownPicture } from './report/page.js';
 import { costTable, differenceTable, scoreTable, seedTable, type MeanAndStd, type ScoreRow, type Table } from './report/tables.js';
 import { writeAtomically } from './run-folder.js';
