@@ -5,6 +5,7 @@ static Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   register_tensor(env, exports);
   register_autograd(env, exports);
   register_runtime(env, exports);
+  register_optim(env, exports);
   register_distributed(env, exports);
   register_ops(env, exports);
   return exports;

@@ -65,4 +65,5 @@ void register_ops(Napi::Env env, Napi::Object exports);       // generated.cc
 void register_tensor(Napi::Env env, Napi::Object exports);    // tensor.cc
 void register_autograd(Napi::Env env, Napi::Object exports);  // autograd.cc
 void register_runtime(Napi::Env env, Napi::Object exports);   // runtime.cc
+void register_optim(Napi::Env env, Napi::Object exports);     // optim.cc
 void register_distributed(Napi::Env env, Napi::Object exports);  // distributed.cc

@@ -49,6 +49,7 @@ export interface Native {
   groupAverageGradients(group: NativeGroup, parameters: NativeHandle[], size: number, bucketBytes: number): void;
   groupCheck(group: NativeGroup): void;
   groupClose(group: NativeGroup): void;
+  adamStep(parameters: NativeHandle[], gradients: NativeHandle[], averages: NativeHandle[], squares: NativeHandle[], steps: number[], rule: number[], decoupled: boolean): boolean;
   limitIsa(name: Isa | 'auto'): Isa;
 }
 

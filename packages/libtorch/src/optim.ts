@@ -2,6 +2,7 @@
 import { noGrad } from './autograd.js';
 import { add, addScalar_, add_, addcdiv_, addcmul_, clone, copy_, div, lerp_, mulScalar, mulScalar_, sqrt, zerosLike } from './generated.js';
 import { squaredNorm } from './functional.js';
+import { native } from './native.js';
 import { outsideScopes, scope } from './scope.js';
 import { tensor, type Tensor } from './tensor.js';
 
@@ -22,19 +23,25 @@ export interface Optimizer {
 
 type Slots = Record<string, Tensor>;
 type Rule = (parameter: Tensor, gradient: Tensor, slots: Slots, step: number, lr: number) => void;
+/** What a rule is given, for all parameters that have a gradient. Returns false, with nothing done, where it doesn't apply. */
+type RuleForAll = (all: { parameter: Tensor; gradient: Tensor; slots: Slots; step: number }[], lr: number) => boolean;
 
 /** The bookkeeping that all rules share: `slots` zero tensors a parameter, a step count, saving and loading. */
-function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonly string[], rule: Rule): Optimizer {
+function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonly string[], rule: Rule, ruleForAll?: RuleForAll): Optimizer {
   if (parameters.length === 0) throw new RangeError('optimizer: no parameters');
   const slots: Slots[] = outsideScopes(() => parameters.map((parameter) => Object.fromEntries(slotNames.map((name) => [name, noGrad(() => zerosLike(parameter))]))));
   const steps = parameters.map(() => 0);
   const self: Optimizer = {
     lr,
     parameters,
-    step: () => noGrad(() => parameters.forEach((parameter, i) => scope(() => {
-      const gradient = parameter.grad;
-      if (gradient) rule(parameter, gradient, slots[i], ++steps[i], self.lr);
-    }))),
+    step: () => noGrad(() => scope(() => {
+      const all = parameters.flatMap((parameter, i) => {
+        const gradient = parameter.grad;
+        return gradient ? [{ parameter, gradient, slots: slots[i], step: ++steps[i] }] : [];
+      });
+      if (ruleForAll?.(all, self.lr)) return;
+      for (const { parameter, gradient, slots: own, step } of all) scope(() => rule(parameter, gradient, own, step, self.lr));
+    })),
     zeroGrad: () => { for (const parameter of parameters) parameter.grad = null; },
     state: () => new Map([
       ...slots.flatMap((own, i) => Object.entries(own).map(([name, value]): [string, Tensor] => [`${i}.${name}`, value])),
@@ -71,14 +78,22 @@ function adamRule({ betas: [beta1, beta2], eps, weightDecay, decoupled }: Requir
   };
 }
 
+function adamForAll({ betas, eps, weightDecay, decoupled }: Parameters<typeof adamRule>[0]): RuleForAll {
+  return (all, lr) => {
+    const handles = (pick: (one: (typeof all)[0]) => Tensor) => all.map((one) => pick(one).handle);
+    return native().adamStep(handles(({ parameter }) => parameter), handles(({ gradient }) => gradient), handles(({ slots }) => slots.exp_avg), handles(({ slots }) => slots.exp_avg_sq),
+      all.map(({ step }) => step), [lr, ...betas, eps, weightDecay], decoupled);
+  };
+}
+
 /** Adam (Kingma & Ba 2015); weight decay is added to the gradient, as in torch.optim.Adam. */
 export function Adam(parameters: readonly Tensor[], { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions = {}): Optimizer {
-  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: false }));
+  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: false }), adamForAll({ betas, eps, weightDecay, decoupled: false }));
 }
 
 /** AdamW (Loshchilov & Hutter 2019); weight decay shrinks the parameter itself. */
 export function AdamW(parameters: readonly Tensor[], { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 1e-2 }: AdamOptions = {}): Optimizer {
-  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: true }));
+  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: true }), adamForAll({ betas, eps, weightDecay, decoupled: true }));
 }
 
 /** SGD with momentum, Nesterov's on request, as in torch.optim.SGD (dampening 0). */

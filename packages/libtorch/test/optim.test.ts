@@ -82,6 +82,33 @@ suite('state', () => {
   }));
 });
 
+suite('Adam in one sweep', () => {
+  test('in float32 it walks as in float64, whatever the gradients\' memory layout', () => t.scope(() => {
+    const random = draw('adam layouts'), shapes = [[7, 5, 3, 3], [40_000], [4, 6, 3, 3]];
+    const first = shapes.map((shape) => normal(random, shape)), gradients = [0, 1, 2].map(() => shapes.map((shape) => normal(random, shape)));
+    const walk = (dtype: t.DType, options: t.AdamOptions, make: typeof t.Adam, laidOut: (x: t.Tensor, i: number) => t.Tensor) => {
+      const over = first.map((x) => t.parameter(() => t.clone(t.toDtype(x.shape.length === 4 ? t.channelsLast(x) : x, dtype))));
+      const optimizer = make(over, options);
+      for (const step of gradients) {
+        over.forEach((parameter, i) => { parameter.grad = laidOut(t.toDtype(step[i], dtype), i); });
+        optimizer.step();
+      }
+      const walked = over.map((parameter) => Array.from(parameter.toArray() as Float32Array));
+      optimizer.zeroGrad();
+      optimizer.release();
+      for (const parameter of over) parameter.release();
+      return walked;
+    };
+    const last = (x: t.Tensor) => x.shape.length === 4 ? t.channelsLast(x) : x;
+    for (const [options, make] of [[{ lr: 0.01, betas: [0.5, 0.999] }, t.Adam], [{ lr: 0.01, weightDecay: 0.1 }, t.AdamW]] as const) {
+      const right = walk('float64', options, make, last);
+      for (const laidOut of [last, (x: t.Tensor, i: number) => i === 2 ? t.contiguous(x) : last(x)]) { // the kernel, and the op-by-op form
+        walk('float32', options, make, laidOut).forEach((row, i) => row.forEach((value, j) => assert.ok(Math.abs(value - right[i][j]) <= 2e-6 * Math.max(1, Math.abs(right[i][j])), `parameter ${i}, element ${j}: ${value} beside ${right[i][j]}`)));
+      }
+    }
+  }));
+});
+
 suite('around the optimizers', () => {
   test('clipGradNorm scales the gradients in place, to the limit and only when above it', () => t.scope(() => {
     const a = ones(2).setRequiresGrad(true), b = ones(1).setRequiresGrad(true), none = ones(1).setRequiresGrad(true);
