@@ -48,7 +48,9 @@ export async function deblurVideo(model: Model, input: string, output: string, o
   if (!await stat(input).catch(() => undefined)) throw new VideoError(`${input}: can't be read as a video (no such file)`);
   await checkFfmpeg();
   const stream = await probe(input);
-  await mkdir(dirname(output), { recursive: true });
+  await mkdir(dirname(output), { recursive: true }).catch((error: unknown) => {
+    throw new VideoError(`${output}: can't be written (${messageOf(error)})`, { cause: error });
+  });
   const temporary = join(dirname(output), `.${basename(output, extname(output))}.${process.pid}.tmp${extname(output)}`);
 
   const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', input, '-map', '0:v:0', '-vf', `fps=${stream.rate},scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
