@@ -18,8 +18,8 @@ export interface MotionBlurEstimate {
 }
 
 /**
- * Above it a photo counts as sharp. Of 311 training pictures with motion blur (real and synthetic, all further than 30 dB from their
- * sharp originals), 1.6 % lie above it, none of the real ones; so do about half of the sharp photographs.
+ * Above it a photo counts as sharp. Chosen on training pictures: of 277 with motion blur (86 real ones, 24 generated scenes, 167
+ * photographs blurred synthetically to less than 30 dB), 7 lie above it, all of them synthetic; and so do 178 of 401 sharp photographs.
  */
 const sharpDetail = 0.167;
 
