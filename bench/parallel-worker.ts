@@ -24,11 +24,12 @@ process.once('message', async ({ settings, rank, size, port }: Extract<ToWorker,
   let step = 0;
   process.on('message', (message: ToWorker) => {
     if (!('steps' in message)) return;
-    const start = performance.now();
+    const start = performance.now(), cpuStart = process.cpuUsage();
     let losses = {};
     for (let i = 0; i < message.steps; i++) losses = trainStep(players, examples, step++, 0);
     if (!Object.values(losses).every(Number.isFinite)) throw new Error(`a loss is not finite: ${JSON.stringify(losses)}`);
-    say({ seconds: (performance.now() - start) / 1000, peakMiB: process.resourceUsage().maxRSS / 1024 });
+    const { user, system } = process.cpuUsage(cpuStart);
+    say({ seconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6, peakMiB: process.resourceUsage().maxRSS / 1024 });
   });
   say({ ready: true });
 });

@@ -61,7 +61,10 @@ export const threadsOf = (config: Config, ranks: Ranks | undefined): number => c
 export async function joinRanks({ rank, size, host, port, storeRuns = false, prefix, onPort }: Ranks, config: Config, device: Device, signal: AbortSignal | undefined): Promise<ProcessGroup> {
   throwIfAborted(signal);
   const backend = device !== 'cpu' && groupBackends().includes('nccl') ? 'nccl' : 'gloo';
-  const group = await joinGroup({ rank, size, host, port, server: rank === 0 && !storeRuns, onPort, backend, device, prefix, signal });
+  const group = await joinGroup({ rank, size, host, port, server: rank === 0 && !storeRuns, onPort, backend, device, prefix, signal }).catch((error: unknown) => {
+    throwIfAborted(signal);
+    throw error;
+  });
   const own = hashText(JSON.stringify(config));
   if (group.share([own])[0] !== own) {
     group.close();

@@ -4,8 +4,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Libtorch } from '../src/find-libtorch.js';
-
-export type GroupBackend = 'gloo' | 'nccl';
+import type { GroupBackend } from '../src/native.js';
 
 /** Flags for distributed_group.cc and what it will offer; neither without Gloo. */
 export interface Distributed { flags: string[]; backends: GroupBackend[] }

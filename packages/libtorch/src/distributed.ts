@@ -7,11 +7,11 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { explained } from './dispatch.js';
-import { LibtorchMissingError, native, type NativeGroup } from './native.js';
+import { LibtorchMissingError, native, type GroupBackend, type NativeGroup } from './native.js';
 import { scope } from './scope.js';
 import { tensor, type Device, type Tensor } from './tensor.js';
 
-export type GroupBackend = 'gloo' | 'nccl';
+export type { GroupBackend };
 
 /** The processes of a group could not find each other, or one of them is gone. */
 export class GroupError extends Error {

@@ -7,6 +7,8 @@ import type { Device, DType, TypedData } from './tensor.js';
 
 /** An at::Tensor behind a type-tagged external. */
 export type NativeHandle = { readonly __handle: unique symbol };
+/** What exchanges tensors between processes: Gloo on CPUs, NCCL between GPUs. */
+export type GroupBackend = 'gloo' | 'nccl';
 /** A group of processes behind a type-tagged external. */
 export type NativeGroup = { readonly __group: unique symbol };
 
@@ -39,7 +41,7 @@ export interface Native {
   setFlags(tf32: boolean, cudnnBenchmark: boolean): void;
   version(): { libtorch: string; capability: string; isa: Isa; cudaDevices: number };
   keepFreedMemory(): void;
-  groupBackends(): ('gloo' | 'nccl')[];
+  groupBackends(): GroupBackend[];
   groupOpen(backend: string, device: Device, host: string, port: number, rank: number, size: number, server: boolean, prefix: string, networkInterface: string): NativeGroup;
   groupPort(group: NativeGroup): number;
   groupJoined(group: NativeGroup): number;
@@ -85,7 +87,7 @@ function whyUnavailable(): string | null {
 }
 
 /** What there is, without throwing: for `doctor` and for choosing a path. */
-export function status(): { available: boolean; reason?: string; version?: string; path?: string; capability?: string; cuda?: boolean; groups?: ('gloo' | 'nccl')[] } {
+export function status(): { available: boolean; reason?: string; version?: string; path?: string; capability?: string; cuda?: boolean; groups?: GroupBackend[] } {
   try {
     const { libtorch, capability, cudaDevices } = native().version();
     const { library } = JSON.parse(readFileSync(builtFor, 'utf8')) as { library: string };
