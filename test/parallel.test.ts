@@ -114,8 +114,9 @@ suite('unshake train --nproc', { skip }, () => {
 
   test('a killed process ends the other with a clear error, and --resume finishes as if nothing had been', async () => {
     const straight = join(folder, 'straight'), killed = join(folder, 'killed');
-    ok(unshake(...smoke, '--out', straight, '--nproc', '2', '--steps', '20'));
-    const { child, stderr, ended } = begin([...smoke, '--out', killed, '--nproc', '2', '--steps', '20']);
+    const withDropout = [...smoke, '--set', 'generator.type=dgf-paper', '--set', 'generator.rate=4', '--nproc', '2', '--steps', '20'];
+    ok(unshake(...withDropout, '--out', straight));
+    const { child, stderr, ended } = begin([...withDropout, '--out', killed]);
     await until(() => existsSync(checkpoint(killed, 10)), child);
     const victim = Number(/pids \d+, (\d+)/.exec(stderr())?.[1]);
     process.kill(victim, 'SIGKILL');
