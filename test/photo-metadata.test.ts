@@ -17,7 +17,7 @@ import { grayProfile } from './gray-profile.js';
 import { identityModel } from './small-models.js';
 
 const works = (command: string, argument: string): boolean => spawnSync(command, [argument]).status === 0;
-const missing = !works('exiftool', '-ver') ? 'exiftool is not installed' : !works('identify', '-version') ? 'ImageMagick is not installed' : false;
+const missing = !works('exiftool', '-ver') ? 'exiftool is not installed' : !works('identify', '-version') || !works('convert', '-version') ? 'ImageMagick is not installed' : false;
 
 interface Case {
   name: string;
