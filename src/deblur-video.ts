@@ -53,7 +53,8 @@ export async function deblurVideo(model: Model, input: string, output: string, o
   });
   const temporary = join(dirname(output), `.${basename(output, extname(output))}.${process.pid}.tmp${extname(output)}`);
 
-  const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', input, '-map', '0:v:0', '-vf', `fps=${stream.rate},scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
+  // From time 0 on, so that pictures and sound stay together where the first picture comes later.
+  const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', input, '-map', '0:v:0', '-vf', `fps=${stream.rate}:start_time=0,scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
   let encoder: Child | undefined;
   const result: DeblurredVideo = { input, output, width: 0, height: 0, frames: 0, fps: 0, tiles: 0, seconds: 0, device: model.device, model: model.name };
   const stop = (): void => { for (const child of [decoder, encoder]) child?.process.kill('SIGKILL'); };
