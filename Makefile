@@ -1,5 +1,6 @@
 # make demo [PHOTO=path]   npm only: deblurs a generated sample, or your own picture
-# make test                installs libtorch and tools for photos by apt where they are missing, builds the addon, runs all tests
+# make test                installs libtorch, tools for photos and Chromium by apt where they are missing, builds the addon, runs all tests
+# make web                 npm only: builds the page and serves it on this machine
 # make bench [BENCH=name]  the benches; their peers need PyTorch and scikit-image (apt)
 # make clean               removes what was built
 #
@@ -8,13 +9,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo test bench clean install compile build libtorch photo-tools peers
+.PHONY: demo test web bench clean install compile build libtorch photo-tools browser peers
 
 # onnxruntime-node would download CUDA libraries at install otherwise; docs/install.md says how to get them.
 export ONNXRUNTIME_NODE_INSTALL = skip
 
 LIBTORCH_PACKAGES = libtorch-dev libopenblas0-pthread libgloo-dev g++ make
 PHOTO_PACKAGES = libimage-exiftool-perl imagemagick ffmpeg
+BROWSER_PACKAGES = chromium
 PEER_PACKAGES = python3-torch python3-skimage
 BENCH ?= train-step metrics
 LOCK = node_modules/.unshake-lock
@@ -22,14 +24,18 @@ LOCK = node_modules/.unshake-lock
 demo: compile
 	@node dist/examples/demo.js $(if $(PHOTO),"$(PHOTO)")
 
-test: libtorch photo-tools build
+test: libtorch photo-tools browser build
 	@node dist/test/run.js
+
+web: install
+	@npm run build --workspace @unshake/web --silent --loglevel=error
+	@cd web && ../node_modules/.bin/vite preview
 
 bench: libtorch peers build
 	@for name in $(BENCH); do node dist/bench/run.js $$name; done
 
 clean:
-	rm -rf dist packages/libtorch/dist packages/libtorch/build demo
+	rm -rf dist packages/libtorch/dist packages/libtorch/build web/dist demo
 
 # npm ci empties node_modules first, so it runs only when the lock differs from the one that was installed.
 install:
@@ -51,6 +57,11 @@ libtorch:
 # Second opinions on the files we write: their tests are skipped, visibly, where these can't be installed.
 photo-tools:
 	@command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || command -v sudo >/dev/null; } || exit 0; $(call apt-install,$(PHOTO_PACKAGES),tools for photos)
+
+# Tests of the page run in it; they are skipped, visibly, where there is none. Some distributions' package is only a pointer to another store.
+browser:
+	@command -v chromium >/dev/null && exit 0; command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || command -v sudo >/dev/null; } || exit 0; \
+	( $(call apt-install,$(BROWSER_PACKAGES),a browser) ) || echo "make: Chromium could not be installed; tests of the page are skipped"
 
 peers:
 	@$(call apt-install,$(PEER_PACKAGES),the peers of the benches)

@@ -14,7 +14,7 @@ declare const navigator: {
   readonly hardwareConcurrency: number;
   /** GiB, only in Chromium. */
   readonly deviceMemory?: number;
-  readonly gpu?: { requestAdapter(): Promise<object | null> };
+  readonly gpu?: { requestAdapter(): Promise<{ readonly info?: { readonly isFallbackAdapter?: boolean } } | null> };
 };
 declare const crossOriginIsolated: boolean | undefined;
 
@@ -22,16 +22,17 @@ declare const crossOriginIsolated: boolean | undefined;
 export interface BrowserModelOptions {
   /** Default `auto`: WebGPU where an adapter answers and can load the network, else WebAssembly. */
   device?: 'auto' | 'webgpu' | 'wasm';
-  /** Threads in WebAssembly; the first model opened in a thread decides. Default: half the logical cores, at most 8; one where the page is not cross-origin isolated. */
+  /** Threads in WebAssembly; the first model opened in a thread decides. Default: defaultThreads(). */
   threads?: number;
-  /** Where ONNX Runtime's .wasm files lie, when the bundler has not placed them: a folder's URL, or one URL for each file. Set before the first model is opened. */
-  wasmPaths?: string | { mjs?: string | URL; wasm?: string | URL };
+  /** Where ONNX Runtime's files lie, when the bundler has not placed them: a folder's URL, or the URLs for each device. Set before the first model is opened. */
+  wasmPaths?: string | Record<'webgpu' | 'wasm', { mjs: string; wasm: string }>;
 }
 
-/** Why WebGPU can't be used, or nothing. */
-async function webgpuMissing(): Promise<string | undefined> {
+/** Why WebGPU can't be used, or nothing. `auto` passes over adapters that imitate a GPU in software: WebAssembly is faster. */
+async function webgpuMissing(device: 'auto' | 'webgpu'): Promise<string | undefined> {
   if (!navigator.gpu) return 'this browser has no WebGPU';
-  return (await navigator.gpu.requestAdapter().catch(() => null)) ? undefined : 'WebGPU finds no graphics adapter';
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  return adapter && !(device === 'auto' && adapter.info?.isFallbackAdapter) ? undefined : 'WebGPU finds no graphics adapter';
 }
 
 /**
@@ -50,7 +51,7 @@ export async function openModel(model: string | URL | Uint8Array, options: Brows
     const runtime: Ort = place === 'webgpu' ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm');
     runtime.env.logLevel = 'fatal'; // what goes wrong is thrown as an error of ours
     runtime.env.wasm.numThreads = threads;
-    if (wasmPaths !== undefined) runtime.env.wasm.wasmPaths = wasmPaths;
+    if (wasmPaths !== undefined) runtime.env.wasm.wasmPaths = typeof wasmPaths === 'string' ? wasmPaths : wasmPaths[place];
     const create = (): Promise<InferenceSession> => createWebSession(runtime, bytes, place);
     return ortModel({
       runtime, place, create, pause: () => new Promise((resolve) => { setTimeout(resolve); }),
@@ -63,7 +64,7 @@ export async function openModel(model: string | URL | Uint8Array, options: Brows
   };
 
   if (device !== 'wasm') {
-    const missing = await webgpuMissing();
+    const missing = await webgpuMissing(device);
     if (missing && device === 'webgpu') throw new MissingError(`${missing}; device wasm works everywhere`);
     if (!missing) {
       try {
@@ -93,9 +94,9 @@ async function fetchModel(url: string): Promise<Uint8Array> {
   }
 }
 
-/** Threads share memory, which browsers allow to cross-origin isolated pages only. Beyond the physical cores they gain nothing. */
-function defaultThreads(): number {
-  return crossOriginIsolated ? Math.min(8, Math.max(1, Math.ceil(navigator.hardwareConcurrency / 2))) : 1;
+/** Threads in WebAssembly unless told otherwise. They share memory, which browsers allow to cross-origin isolated pages only. Of the logical cores half are taken beyond two, at most 8: more gain nothing. */
+export function defaultThreads(): number {
+  return crossOriginIsolated ? Math.min(8, Math.max(Math.min(2, navigator.hardwareConcurrency), Math.ceil(navigator.hardwareConcurrency / 2))) : 1;
 }
 
 /** A quarter of the machine's memory, which browsers tell rounded and at most as 8 GiB, or not at all; never more than a WebAssembly heap holds. */

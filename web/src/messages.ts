@@ -1,0 +1,37 @@
+/** What the page and its worker say to each other. One job a message; a job ends with `done` or `failed`. */
+import type { MetricName, Scores } from '../../src/metrics/index.js';
+import type { PixelFormat } from './worker/pixels.js';
+
+export type DeviceChoice = 'auto' | 'webgpu' | 'wasm';
+
+export type Job =
+  /** Fetches and compiles everything that a photo will need. */
+  | { kind: 'prepare'; model: string; device: DeviceChoice }
+  | { kind: 'deblur'; model: string; device: DeviceChoice; file: Blob; memory?: number }
+  | { kind: 'save'; file: Blob; result: Result; strength: number; type: string }
+  | { kind: 'measure'; file: Blob; result: Result; strength: number; reference: Blob };
+
+/** A deblurred picture: RGBA rows. */
+export interface Result { width: number; height: number; format: PixelFormat; data: Uint8Array }
+
+/** What the network runs on. */
+export interface Running { device: 'webgpu' | 'wasm'; threads: number; name: string }
+
+/** A file to download. `notes` says what could not be kept. */
+export interface Saved { blob: Blob; notes: string[] }
+
+/** PSNR … VIF of the photo and of the result, against the reference. */
+export interface Measured { before: Scores; after: Scores; metrics: readonly MetricName[] }
+
+export type Answers = {
+  prepare: Running;
+  deblur: { result: Result; after: ImageBitmap; running: Running; notes: string[]; seconds: number };
+  save: Saved;
+  measure: Measured;
+};
+
+export type FromWorker =
+  | { kind: 'running'; running: Running }
+  | { kind: 'progress'; done: number; total: number }
+  | { kind: 'done'; answer: Answers[Job['kind']] }
+  | { kind: 'failed'; code: string; message: string };

@@ -1,0 +1,29 @@
+/** Names and formats of photo files. */
+
+/** A file to deblur, and what is written for it. */
+export interface PhotoFile { file: File; type: string; notes: string[] }
+
+const extensions: Record<string, string> = { 'image/jpeg': 'jpg', 'image/png': 'png', 'image/webp': 'webp' };
+
+/** What the first bytes say, whatever the name says. */
+function typeOf(start: Uint8Array): string | undefined {
+  const text = String.fromCharCode(...start);
+  if (text.startsWith('\xff\xd8\xff')) return 'image/jpeg';
+  if (text.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png';
+  if (text.startsWith('RIFF') && text.slice(8, 12) === 'WEBP') return 'image/webp';
+  return undefined;
+}
+
+/** Looks into the file. The result is saved in the photo's own format where browsers can write it, else as PNG. */
+export async function identify(file: File): Promise<Pick<PhotoFile, 'type' | 'notes'>> {
+  const start = new Uint8Array(await file.slice(0, 32).arrayBuffer());
+  const type = typeOf(start);
+  // A PNG says its depth in the 25th byte: browsers decode to 8 bits.
+  const notes = type === 'image/png' && start[24] === 16 ? ['This photo has 16 bits a channel, of which browsers read 8. The command line keeps all 16.'] : [];
+  return { type: type ?? 'image/png', notes };
+}
+
+/** photo.jpg → photo.deblurred.jpg */
+export function savedName(name: string, type: string): string {
+  return `${name.replace(/\.[^.]*$/, '') || 'photo'}.deblurred.${extensions[type] ?? 'png'}`;
+}
