@@ -1,7 +1,7 @@
 /** `npm run bench -- NAME [--json]`. */
 import { UnshakeError, UsageError, messageOf } from '../src/errors.js';
 
-const benches = ['metrics', 'parallel', 'train-step'] as const;
+const benches = ['metrics', 'parallel', 'train-step', 'web'] as const;
 const [name, ...flags] = process.argv.slice(2);
 const json = flags.includes('--json');
 
@@ -10,6 +10,7 @@ try {
     case 'metrics': await (await import('./metrics.js')).benchMetrics(json); break;
     case 'parallel': await (await import('./parallel.js')).benchParallel(flags); break;
     case 'train-step': await (await import('./train-step.js')).benchTrainStep(flags); break;
+    case 'web': await (await import('./web.js')).benchWeb(json); break;
     default:
       process.stderr.write(`bench: expected one of ${benches.join(', ')}, got ${name ?? 'nothing'}\n`);
       process.exitCode = 2;
