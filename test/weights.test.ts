@@ -80,6 +80,13 @@ test('files of other kinds are refused with what to do', () => {
   assert.throws(() => readWeights(join(folder, 'nowhere.pth'), () => true), /nowhere\.pth: the weights can't be read: ENOENT/);
 });
 
+test('a tensor that lies beyond its storage is refused, not read from the next one', () => {
+  const offset = (from: number) => `K${String.fromCharCode(from)}K\x02\x85`; // of features.0.bias: two elements of 24, from this one on
+  const legacy = readFileSync(fixture('legacy')).toString('latin1');
+  assert.equal(legacy.split(offset(20)).length, 2);
+  assert.throws(() => readPth(write('beyond.pth', Buffer.from(legacy.replace(offset(20), offset(23)), 'latin1'))), /a tensor \[2\] of the file lies beyond its storage of 24 elements/);
+});
+
 test('numbers of a pickle: all integer forms, and floats', () => {
   const value = (...bytes: number[]): unknown => unpickle(Uint8Array.of(...bytes), 0, { globals: new Map(), persistent: (id) => id }).value;
   assert.equal(value(0x4b, 200, 0x2e), 200); //                             BININT1
