@@ -72,6 +72,9 @@ export function littleEndian(exif: Uint8Array): Uint8Array | undefined {
       const unit = type === 5 || type === 10 ? 4 : size; // fractions are two numbers
       if (unit > 1) for (let value = from; value < from + size * count; value += unit) swap(value, unit);
       if (size * count > 4) swap(at + 8, 4);
+    }
+    // Also entries that aren't understood: else they would read as others.
+    for (let at = offset + 2; at < directory.nextAt; at += 12) {
       swap(at, 2);
       swap(at + 2, 2);
       swap(at + 4, 4);

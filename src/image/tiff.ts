@@ -71,12 +71,17 @@ export function exifOfTiff(file: Uint8Array): Uint8Array | undefined {
   return values.every(({ tag }) => ofResolution.has(tag) || tag === 274) ? undefined : written(values, little);
 }
 
-/** Lays values out as a structure. */
-function written(values: Value[], little: boolean): Uint8Array {
+/** No camera writes more; a damaged or malicious file may name the same bytes thousands of times. */
+const mostExif = 2 ** 24;
+
+/** Lays values out as a structure; undefined when it would be too large. */
+function written(values: Value[], little: boolean): Uint8Array | undefined {
   const even = (size: number): number => size + (size & 1);
   const sizeOf = (list: Value[]): number => list.reduce((sum, { data }) =>
     sum + (Array.isArray(data) ? sizeOf(data) : data.length > 4 ? even(data.length) : 0), 6 + 12 * list.length);
-  const bytes = new Uint8Array(8 + sizeOf(values)), view = new DataView(bytes.buffer);
+  const size = 8 + sizeOf(values);
+  if (size > mostExif) return undefined;
+  const bytes = new Uint8Array(size), view = new DataView(bytes.buffer);
   view.setUint16(0, little ? 0x4949 : 0x4d4d);
   view.setUint16(2, 42, little);
   view.setUint32(4, 8, little);
