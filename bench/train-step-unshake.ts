@@ -4,6 +4,7 @@ import { chooseDevice, keepFreedMemory, manualSeed, setNumThreads, version } fro
 import { parseConfig } from '../src/config.js';
 import { makePlayers, trainStep } from '../src/players.js';
 import { randomAt } from '../src/random.js';
+import { bestConvolution } from './convolution-rate.js';
 import type { CaseSettings } from './train-step.js';
 
 const { variant, rate, batch, crop, ndf, pixelWeight, lr, betas, threads } = JSON.parse(process.argv[2]) as CaseSettings;
@@ -35,4 +36,5 @@ for await (const _ of createInterface({ input: process.stdin })) {
   const losses = trainStep(players, examples, step++, 0);
   say({ seconds: (performance.now() - start) / 1000, losses });
 }
-say({ peakMiB: process.resourceUsage().maxRSS / 1024 });
+const peakMiB = process.resourceUsage().maxRSS / 1024; // before the convolutions below
+say({ peakMiB, convolutionTflops: bestConvolution(players.precision === 'bf16' ? 'bfloat16' : 'float32') });

@@ -48,12 +48,15 @@ interface Options { json: boolean; chosen: Case[]; steps: number; threads: numbe
 /** What a worker says first, then for each step. */
 interface Hello { version: string; precision: string; parameters: number }
 interface Step { seconds: number; losses: Record<string, number | null> } // null: NaN or infinite, which JSON can't say
-interface Measured extends Hello { imagesPerSecond: number; peakMiB: number }
+interface Measured extends Hello { imagesPerSecond: number; peakMiB: number; convolutionTflops?: number }
 
-/** Images a second; largest resident memory of a process; `ratio` is unshake over the faster peer. Null where there is no PyTorch. */
+/**
+ * Images a second; largest resident memory of a process; `ratio` is unshake over the faster peer. Null where there is no PyTorch.
+ * `tflops`: arithmetic of the convolutions, forward and backward, over unshake's time; `convolutionTflops`: the best single convolution of the same process.
+ */
 interface Result {
   name: string; unshake: number; pytorchFp32: number | null; pytorchBf16ChannelsLast: number | null; ratio: number | null;
-  peakMiB: number; pytorchPeakMiB: number | null;
+  peakMiB: number; pytorchPeakMiB: number | null; tflops: number; convolutionTflops: number;
 }
 
 /** Measures and prints. Throws UsageError, MissingError (no libtorch; or, after printing unshake's side, no PyTorch), DivergedError. */
@@ -70,7 +73,7 @@ export async function benchTrainStep(args: string[]): Promise<void> {
   for (const each of options.chosen) measured.push(await measureCase(each, options, python));
   const { unshake, others } = measured[0];
   const report = {
-    cases: measured.map(({ name, ...sides }) => resultOf(name, sides.unshake, sides.others)),
+    cases: measured.map(({ name, ...sides }, i) => resultOf(name, sides.unshake, sides.others, flopsAnImage({ ...options.chosen[i], ...common, crop: options.crop }))),
     machine: `${cpus()[0].model.trim()} (${cpuFlags().filter((flag) => ['avx2', 'avx512f', 'avx512_bf16', 'amx_bf16'].includes(flag)).join(' ')}), threads: ${options.threads}, crops: ${options.crop}×${options.crop}, steps: ${options.steps}`,
     unshake: `libtorch ${unshake.version}, ${unshake.precision}`,
     pytorch: others.pytorchFp32?.version ?? null,
@@ -126,8 +129,8 @@ async function measureCase(each: Case, { steps, threads, crop }: Options, python
     if (process.stderr.isTTY) process.stderr.write('\x1b[K');
     const measured = await Promise.all(sides.map(async ({ worker, seconds }, i) => {
       worker.end();
-      const { peakMiB } = await worker.next() as { peakMiB: number };
-      return { ...hellos[i], imagesPerSecond: each.batch / median(seconds), peakMiB: Math.round(peakMiB) };
+      const { peakMiB, convolutionTflops } = await worker.next() as { peakMiB: number; convolutionTflops?: number };
+      return { ...hellos[i], imagesPerSecond: each.batch / median(seconds), peakMiB: Math.round(peakMiB), convolutionTflops };
     }));
     return { name: nameOf(each), unshake: measured[0], others: Object.fromEntries(peerNames.map((name, i) => [name, measured[i + 1]])) };
   } finally {
@@ -140,12 +143,23 @@ function checkFinite(where: string, losses: Step['losses']): void {
   if (bad) throw new DivergedError(`train-step ${where}: the loss ${bad[0]} is NaN or infinite`);
 }
 
-function resultOf(name: string, unshake: Measured, others: Partial<Record<Peer, Measured>>): Result {
+/** Of all convolutions of one step, an image: two a multiply-add; a backward pass is two forward ones, or one where only the input's gradient is wanted. */
+function flopsAnImage({ variant, rate, ndf, crop }: Omit<CaseSettings, 'batch' | 'threads' | 'pixelWeight' | 'lr' | 'betas'>): number {
+  const width = 4 * rate, layers = Array.from({ length: 10 }, (_, k) => (width + k * rate) * width + 9 * width * rate).reduce((total, layer) => total + layer);
+  const ends = variant === 'paper' ? width * (width + 10 * rate) + 9 * width * rate : rate * rate + 9 * (width + rate) * rate; // tail and o1
+  const generator = (9 * 3 * width + layers + ends + 9 * 3 * rate) * crop ** 2;
+  const channels = [6, ndf, 2 * ndf, 4 * ndf, 8 * ndf];
+  const discriminator = [1, 2, 3, 4].reduce((total, i) => total + 16 * channels[i - 1] * channels[i] * (crop / 2 ** i) ** 2, 16 * channels[4] * (crop / 16 - 1) ** 2);
+  return 2 * (3 * generator + (2 * 3 + 2) * discriminator); // the discriminator learns from two pictures, then passes one gradient on
+}
+
+function resultOf(name: string, unshake: Measured, others: Partial<Record<Peer, Measured>>, flops: number): Result {
   const { pytorchFp32: fp32, pytorchBf16ChannelsLast: bf16 } = others;
   const faster = fp32 && bf16 ? (fp32.imagesPerSecond > bf16.imagesPerSecond ? fp32 : bf16) : null;
   return {
     name, unshake: round(unshake.imagesPerSecond), pytorchFp32: fp32 ? round(fp32.imagesPerSecond) : null, pytorchBf16ChannelsLast: bf16 ? round(bf16.imagesPerSecond) : null,
     ratio: faster && round(unshake.imagesPerSecond / faster.imagesPerSecond), peakMiB: unshake.peakMiB, pytorchPeakMiB: faster && faster.peakMiB,
+    tflops: round(flops * unshake.imagesPerSecond / 1e12), convolutionTflops: round(unshake.convolutionTflops!),
   };
 }
 
@@ -159,11 +173,11 @@ function median(values: readonly number[]): number {
 
 function textOf({ machine, unshake, pytorch, cases: results }: { machine: string; unshake: string; pytorch: string | null; cases: Result[] }): string {
   const cell = (value: number | null): string => (value === null ? '–' : String(value)).padStart(10);
-  const heads = ['unshake', 'fp32', 'bf16 c.l.', 'ratio', 'MiB', 'peer MiB'].map((head) => head.padStart(10)).join('');
-  const rows = results.map(({ name, unshake: ours, pytorchFp32, pytorchBf16ChannelsLast, ratio, peakMiB, pytorchPeakMiB }) =>
-    name.padEnd(14) + [ours, pytorchFp32, pytorchBf16ChannelsLast, ratio, peakMiB, pytorchPeakMiB].map(cell).join(''));
+  const heads = ['unshake', 'fp32', 'bf16 c.l.', 'ratio', 'MiB', 'peer MiB', 'TFLOP/s', 'best conv.'].map((head) => head.padStart(10)).join('');
+  const rows = results.map(({ name, unshake: ours, pytorchFp32, pytorchBf16ChannelsLast, ratio, peakMiB, pytorchPeakMiB, tflops, convolutionTflops }) =>
+    name.padEnd(14) + [ours, pytorchFp32, pytorchBf16ChannelsLast, ratio, peakMiB, pytorchPeakMiB, tflops, convolutionTflops].map(cell).join(''));
   return [
     machine, `unshake: ${unshake}; PyTorch: ${pytorch ?? 'none'} (fp32 contiguous, bf16 autocast channels-last)`,
-    'images a second of a whole GAN step; ratio = unshake / faster peer; MiB = largest resident memory', `${''.padEnd(14)}${heads}`, ...rows, '',
+    'images a second of a whole GAN step; ratio = unshake / faster peer; MiB = largest resident memory; TFLOP/s of unshake, and of the best single convolution', `${''.padEnd(14)}${heads}`, ...rows, '',
   ].join('\n');
 }

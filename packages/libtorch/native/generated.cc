@@ -503,7 +503,7 @@ static Napi::Value op_dropout(const Napi::CallbackInfo& info) {
     const at::Tensor& input = tensor_arg(info, 0);
     const double p = float_arg(info, 1);
     const bool training = bool_arg(info, 2);
-    return wrap(info.Env(), at::dropout(input, p, training));
+    return wrap(info.Env(), layers::dropout(input, p, training));
   });
 }
 

@@ -1,5 +1,6 @@
 // Instance normalisation and its fusion with LeakyReLU, over channels-last memory on CPU: one sweep for the statistics, one
 // for the result, and the same backward; statistics in float (double for double). ATen copies to NCHW and back for each.
+#include "bfloat.h"
 #include "layers.h"
 
 #include <ATen/Parallel.h>
@@ -23,20 +24,6 @@ using torch::autograd::variable_list;
 #pragma GCC push_options
 #pragma GCC optimize("no-trapping-math")
 #endif
-// Not inlined into each instruction set's clone, these would keep its loops from vectorising.
-#define INLINED __attribute__((always_inline)) inline
-
-// bfloat16 to float and back by integer arithmetic, which the compiler vectorises (c10's own conversions branch).
-INLINED float widen(uint16_t bits) { union { uint32_t bits; float value; } wide{static_cast<uint32_t>(bits) << 16}; return wide.value; }
-INLINED float widen(float value) { return value; }
-INLINED double widen(double value) { return value; }
-template <class T> INLINED T narrow(std::conditional_t<std::is_same_v<T, double>, double, float> value) { return value; }
-template <> INLINED uint16_t narrow<uint16_t>(float value) {
-  union { float value; uint32_t bits; } wide{value};
-  const uint32_t rounded = (wide.bits + 0x7fff + ((wide.bits >> 16) & 1)) >> 16;
-  return static_cast<uint16_t>((wide.bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);  // NaN stays NaN
-}
-
 // Per channel: Σ(x − shift) and Σ(x − shift)², shifted by about the mean so that a large one cancels nothing.
 #define STATISTICS(T, A) \
   FOR_EACH_ISA void statistics(const T* __restrict x, const A* __restrict shift, int64_t pixels, int64_t channels, A* __restrict sum, A* __restrict squares) { \

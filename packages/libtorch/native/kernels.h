@@ -5,6 +5,8 @@
 // adds in one instruction. Both then have the same loops, and sums are float always. The right side is packed into panels of
 // `panel` columns, [panel][unit][column].
 #pragma once
+#include "bfloat.h"
+
 #include <c10/core/ScalarType.h>
 
 // What kernels_impl.h needs as well: after its target pragma, inline functions of the standard library would be compiled for that

@@ -2,20 +2,10 @@
 #include "kernels.h"
 
 #pragma GCC optimize("no-trapping-math")  // else no comparison of floats becomes a select, and no loop with one a vector loop
-#define INLINED __attribute__((always_inline)) inline
 #define UNROLLED _Pragma("GCC unroll 16")
 
 namespace kernels {
 namespace {
-
-INLINED float widen(uint16_t bits) { union { uint32_t bits; float value; } wide{static_cast<uint32_t>(bits) << 16}; return wide.value; }
-INLINED float widen(float value) { return value; }
-template <class T> INLINED T narrow(float value) { return value; }
-template <> INLINED uint16_t narrow<uint16_t>(float value) {
-  union { float value; uint32_t bits; } wide{value};
-  const uint32_t rounded = (wide.bits + 0x7fff + ((wide.bits >> 16) & 1)) >> 16;
-  return static_cast<uint16_t>((wide.bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);  // NaN stays NaN
-}
 
 // One register tile: Rows × two vectors. By rows (`row` apart, units next to each other) or, Transposed, by columns (units `row` apart).
 template <class S, int Rows, bool Transposed>

@@ -10,6 +10,7 @@ at::Tensor conv_transpose2d(const at::Tensor& input, const at::Tensor& weight, c
 at::Tensor instance_norm(const at::Tensor& input, const Optional<at::Tensor>& weight, const Optional<at::Tensor>& bias, double eps);
 at::Tensor instance_norm_leaky_relu(const at::Tensor& input, double eps, double negative_slope);
 at::Tensor layer_norm2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, double eps);
+at::Tensor dropout(const at::Tensor& input, double p, bool training);
 at::Tensor dense_field(const at::Tensor& input, const std::vector<at::Tensor>& convolutions, const std::vector<at::Tensor>& norms, const std::vector<int64_t>& dilations,
                        bool training, bool normalise_features, bool activate_bottleneck, bool only_last, double momentum);
 at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear);

@@ -386,7 +386,7 @@ export function silu(input: Tensor): Tensor {
   return run(specs.silu, [input]);
 }
 
-/** Zeroes with probability p and scales by 1/(1−p) while training; the identity otherwise. */
+/** Zeroes with probability p and scales by 1/(1−p) while training; the identity otherwise. On CPU the mask follows from one draw of the generator, whatever the number of threads. */
 export function dropout(input: Tensor, p: number, training: boolean): Tensor {
   return run(specs.dropout, [input, p, training]);
 }
