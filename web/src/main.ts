@@ -9,6 +9,7 @@ import { serveOffline } from './offline.js';
 import { identify, savedName, type PhotoFile } from './photo-file.js';
 import { showScores, showScoresText } from './scores.js';
 import { openViewer } from './viewer.js';
+import { orientationFor } from './worker/pixels.js';
 import { deviceText, explain, sizeText } from './words.js';
 
 type State = 'empty' | 'working' | 'done' | 'failed';
@@ -49,7 +50,7 @@ async function open(file: File): Promise<void> {
   byId('cancel').focus({ preventScroll: true });
   try {
     Object.assign(mine, await identify(file));
-    const shown = await createImageBitmap(file, { imageOrientation: 'from-image' }).catch(() => {
+    const shown = await createImageBitmap(file, { imageOrientation: orientationFor(mine.type === 'image/webp') }).catch(() => {
       throw new ImageError('JPEG, PNG, WebP, AVIF and GIF work in every browser; HEIC only in Safari. The file may also be damaged, or empty.');
     });
     if (photo !== mine) return shown.close();

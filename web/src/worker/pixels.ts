@@ -10,15 +10,19 @@ export interface Pixels extends Image {
   readonly format: PixelFormat;
 }
 
+/** Browsers turn photos upright by their EXIF, but don't agree on WebP: there it is left as it is, in the pixels and in the EXIF. */
+export const orientationFor = (isWebp: boolean): 'none' | 'from-image' => (isWebp ? 'none' : 'from-image');
+
 /** Rows drawn at a time: a canvas of the whole photo would exceed what some browsers allow. */
 const strip = 512;
 
 /** Throws ImageError when the browser can't read the file. */
 export async function decode(file: Blob): Promise<Pixels> {
-  const format = await colourOf(file);
+  const start = new TextDecoder('latin1').decode(await file.slice(0, 2 ** 18).arrayBuffer());
+  const format = colourOf(start);
   let bitmap: ImageBitmap;
   try {
-    bitmap = await createImageBitmap(file, { premultiplyAlpha: 'none', imageOrientation: 'from-image' });
+    bitmap = await createImageBitmap(file, { premultiplyAlpha: 'none', imageOrientation: orientationFor(start.startsWith('RIFF')) });
   } catch {
     throw new ImageError('This file can’t be read as a photo. JPEG, PNG, WebP, AVIF and GIF work in every browser; HEIC only in Safari.');
   }
@@ -57,7 +61,6 @@ export function blend(before: Uint8Array, after: Uint8Array, strength: number): 
 }
 
 /** Display P3 where the start of the file names it as its profile: what phones write. Everything else is converted to sRGB by the browser. */
-async function colourOf(file: Blob): Promise<PixelFormat> {
-  const start = new TextDecoder('latin1').decode(await file.slice(0, 2 ** 18).arrayBuffer());
+function colourOf(start: string): PixelFormat {
   return /ICC_PROFILE|ICCP/.test(start) && /Display P3|D\0i\0s\0p\0l\0a\0y\0 \0P\x003/.test(start) ? 'display-p3' : 'srgb';
 }

@@ -3,7 +3,7 @@ import { uprightExif } from '../../../src/image/exif.js';
 import { insertMetadata } from '../../../src/image/metadata.js';
 import type { Result, Saved } from '../messages.js';
 import { exifOf } from './exif-of.js';
-import { blend, decode, encode } from './pixels.js';
+import { blend, decode, encode, orientationFor } from './pixels.js';
 
 const nameOf = (type: string): string => type.replace('image/', '').toUpperCase();
 
@@ -12,8 +12,9 @@ export async function save(file: Blob, result: Result, strength: number, type: s
   const blob = await encode({ ...result, data }, type);
   const notes: string[] = [];
   if (blob.type !== type) notes.push(`This browser can’t write ${nameOf(type)}; saved as ${nameOf(blob.type)}.`);
-  const block = exifOf(new Uint8Array(await file.arrayBuffer()));
-  const exif = block && uprightExif(block);
+  const source = new Uint8Array(await file.arrayBuffer()), block = exifOf(source);
+  const turned = orientationFor(source[0] === 0x52) === 'from-image'; // RIFF, that is WebP
+  const exif = block && (turned ? uprightExif(block) : block);
   if (!exif) return { blob, notes };
   const { bytes, kept } = await insertMetadata(new Uint8Array(await blob.arrayBuffer()), { exif });
   if (!kept.exif) notes.push('The camera’s EXIF data didn’t fit into the file.');
