@@ -9,7 +9,7 @@ export interface Intake {
 }
 
 export function listenForFiles({ onPhoto, onReference, takesReference }: Intake): void {
-  const both = (files: File[]): void => {
+  const first = (files: File[]): void => {
     if (files.length > 0) onPhoto(files[0]);
   };
   for (const [id, take] of [['file', onPhoto], ['reference', onReference]] as const) {
@@ -23,7 +23,7 @@ export function listenForFiles({ onPhoto, onReference, takesReference }: Intake)
   document.addEventListener('paste', (event) => {
     const files = [...event.clipboardData?.files ?? []];
     if (files.length > 0) event.preventDefault();
-    both(files);
+    first(files);
   });
 
   const overlay = byId('dropping'), referenceZone = overlay.querySelector<HTMLElement>('[data-drop=reference]')!;
@@ -47,6 +47,6 @@ export function listenForFiles({ onPhoto, onReference, takesReference }: Intake)
     end();
     const files = [...event.dataTransfer!.files], zone = (event.target as Element).closest?.('[data-drop]');
     if (zone === referenceZone && takesReference() && files.length === 1) onReference(files[0]);
-    else both(files);
+    else first(files);
   });
 }

@@ -76,7 +76,7 @@ async function deblur(mine: PhotoFile, pixels: number): Promise<void> {
     progress.value = share;
     detail.textContent = `${tiles.total > 1 ? `Tile ${Math.min(tiles.done + 1, tiles.total)} of ${tiles.total} · ` : ''}${timeText(secondsLeft)}`;
   };
-  const timer = setInterval(show, 200);
+  const timer = setInterval(show, 250);
   try {
     const answer = await engine.deblur(mine.file, settings(), {
       onRunning: (running) => {
@@ -92,6 +92,7 @@ async function deblur(mine: PhotoFile, pixels: number): Promise<void> {
     });
     if (photo !== mine) return answer.after.close();
     rememberSpeed(answer.running, pixels, answer.seconds);
+    // Shown by the browser's own tools, and read by the bench.
     performance.measure('unshake.deblur', { start: performance.now() - answer.seconds * 1000, duration: answer.seconds * 1000 });
     result = answer.result;
     byId('file-facts').textContent = [sizeText(result.width, result.height), ...mine.notes, ...answer.notes].join('\n');
@@ -129,8 +130,7 @@ async function prepare(): Promise<void> {
   say('Fetching the network…');
   try {
     const running = await engine.prepare(settings());
-    if (document.body.dataset.state !== 'working') ready(running, `Ready. Photos are deblurred ${deviceText(running)}.`);
-    isReady = true;
+    ready(running, `Ready. Photos are deblurred ${deviceText(running)}.`);
   } catch (error) {
     if (!(error instanceof AbortedError)) say(explain(error).text);
   }
