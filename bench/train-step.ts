@@ -46,12 +46,12 @@ const help = `npm run bench -- train-step [--json] [--cases ${cases.map(nameOf).
 interface Options { json: boolean; chosen: Case[]; steps: number; threads: number; crop: number }
 
 /** What a worker says first, then for each step. */
-interface Hello { version: string; precision: string; parameters: number }
+interface Hello { version: string; precision: string; parameters: number; unavailable?: string }
 interface Step { seconds: number; losses: Record<string, number | null> } // null: NaN or infinite, which JSON can't say
 interface Measured extends Hello { imagesPerSecond: number; peakMiB: number; convolutionTflops?: number }
 
 /**
- * Images a second; largest resident memory of a process; `ratio` is unshake over the faster peer. Null where there is no PyTorch.
+ * Images a second; largest resident memory of a process; `ratio` is unshake over the faster peer. Null where there is no PyTorch, or none that computes in bf16 here.
  * `tflops`: arithmetic of the convolutions, forward and backward, over unshake's time; `convolutionTflops`: the best single convolution of the same process.
  */
 interface Result {
@@ -113,9 +113,11 @@ async function measureCase(each: Case, { steps, threads, crop }: Options, python
     ? startWorker(process.execPath, [file('train-step-unshake.js'), JSON.stringify(settings)], env)
     : startWorker(python!, [file('../../bench/peers/train_step_torch.py'), JSON.stringify({ ...settings, mode })], env);
   const names = ['unshake', ...(python === null ? [] : peerNames)] as const;
-  const sides = names.map((name) => ({ name, worker: start(name === 'unshake' ? name : peers[name as Peer]), seconds: [] as number[] }));
+  const started = names.map((name) => ({ name, worker: start(name === 'unshake' ? name : peers[name as Peer]), seconds: [] as number[] }));
   try {
-    const hellos = await Promise.all(sides.map(({ worker }) => worker.next() as Promise<Hello>));
+    const greetings = await Promise.all(started.map(async (side) => ({ side, hello: await side.worker.next() as Hello })));
+    for (const { side, hello: { unavailable } } of greetings) if (unavailable) process.stderr.write(`${nameOf(each)}: without ${side.name}: ${unavailable}\n`);
+    const taking = greetings.filter(({ hello }) => !hello.unavailable), sides = taking.map(({ side }) => side), hellos = taking.map(({ hello }) => hello);
     if (hellos.some(({ parameters }) => parameters !== hellos[0].parameters)) throw new Error(`${nameOf(each)}: the networks differ: ${hellos.map(({ parameters }) => parameters).join(', ')} parameters`);
     for (let round = -warmUps; round < steps; round++) {
       for (let turn = 0; turn < sides.length; turn++) {
@@ -132,9 +134,9 @@ async function measureCase(each: Case, { steps, threads, crop }: Options, python
       const { peakMiB, convolutionTflops } = await worker.next() as { peakMiB: number; convolutionTflops?: number };
       return { ...hellos[i], imagesPerSecond: each.batch / median(seconds), peakMiB: Math.round(peakMiB), convolutionTflops };
     }));
-    return { name: nameOf(each), unshake: measured[0], others: Object.fromEntries(peerNames.map((name, i) => [name, measured[i + 1]])) };
+    return { name: nameOf(each), unshake: measured[0], others: Object.fromEntries(sides.slice(1).map(({ name }, i) => [name, measured[i + 1]])) };
   } finally {
-    for (const { worker } of sides) worker.kill();
+    for (const { worker } of started) worker.kill();
   }
 }
 
@@ -155,10 +157,10 @@ function flopsAnImage({ variant, rate, ndf, crop }: Omit<CaseSettings, 'batch' |
 
 function resultOf(name: string, unshake: Measured, others: Partial<Record<Peer, Measured>>, flops: number): Result {
   const { pytorchFp32: fp32, pytorchBf16ChannelsLast: bf16 } = others;
-  const faster = fp32 && bf16 ? (fp32.imagesPerSecond > bf16.imagesPerSecond ? fp32 : bf16) : null;
+  const faster = [fp32, bf16].reduce((best, peer) => peer && (!best || peer.imagesPerSecond > best.imagesPerSecond) ? peer : best, undefined);
   return {
     name, unshake: round(unshake.imagesPerSecond), pytorchFp32: fp32 ? round(fp32.imagesPerSecond) : null, pytorchBf16ChannelsLast: bf16 ? round(bf16.imagesPerSecond) : null,
-    ratio: faster && round(unshake.imagesPerSecond / faster.imagesPerSecond), peakMiB: unshake.peakMiB, pytorchPeakMiB: faster && faster.peakMiB,
+    ratio: faster ? round(unshake.imagesPerSecond / faster.imagesPerSecond) : null, peakMiB: unshake.peakMiB, pytorchPeakMiB: faster?.peakMiB ?? null,
     tflops: round(flops * unshake.imagesPerSecond / 1e12), convolutionTflops: round(unshake.convolutionTflops!),
   };
 }
@@ -173,11 +175,11 @@ function median(values: readonly number[]): number {
 
 function textOf({ machine, unshake, pytorch, cases: results }: { machine: string; unshake: string; pytorch: string | null; cases: Result[] }): string {
   const cell = (value: number | null): string => (value === null ? '–' : String(value)).padStart(10);
-  const heads = ['unshake', 'fp32', 'bf16 c.l.', 'ratio', 'MiB', 'peer MiB', 'TFLOP/s', 'best conv.'].map((head) => head.padStart(10)).join('');
+  const heads = ['unshake', 'fp32', 'bf16 c.l.', 'ratio', 'MiB', 'peer MiB', 'TFLOP/s', 'of conv.'].map((head) => head.padStart(10)).join('');
   const rows = results.map(({ name, unshake: ours, pytorchFp32, pytorchBf16ChannelsLast, ratio, peakMiB, pytorchPeakMiB, tflops, convolutionTflops }) =>
     name.padEnd(14) + [ours, pytorchFp32, pytorchBf16ChannelsLast, ratio, peakMiB, pytorchPeakMiB, tflops, convolutionTflops].map(cell).join(''));
   return [
     machine, `unshake: ${unshake}; PyTorch: ${pytorch ?? 'none'} (fp32 contiguous, bf16 autocast channels-last)`,
-    'images a second of a whole GAN step; ratio = unshake / faster peer; MiB = largest resident memory; TFLOP/s of unshake, and of the best single convolution', `${''.padEnd(14)}${heads}`, ...rows, '',
+    'images a second of a whole GAN step; ratio = unshake / faster peer; MiB = largest resident memory; TFLOP/s of unshake, and of the best single convolution it ran', `${''.padEnd(14)}${heads}`, ...rows, '',
   ].join('\n');
 }

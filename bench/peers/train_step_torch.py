@@ -2,7 +2,7 @@
 
 Started with one JSON argument: {"variant", "rate", "batch", "crop", "ndf", "pixelWeight", "lr", "betas", "threads", "mode"}; mode is
 "fp32" (contiguous memory) or "bf16" (autocast, channels-last). Answers each line "step" on stdin with {"seconds", "losses"}, and the
-end of stdin with {"peakMiB"}; the first line names the version.
+end of stdin with {"peakMiB"}; the first line names the version, or says {"unavailable"} where this PyTorch can't compute in that mode here.
 """
 import json
 import math
@@ -139,6 +139,12 @@ def main():
     case = json.loads(sys.argv[1])
     torch.set_num_threads(case['threads'])
     torch.manual_seed(1)
+    if case['mode'] == 'bf16':
+        try:  # without AVX-512, oneDNN has no bfloat16
+            F.conv2d(torch.zeros(1, 3, 8, 8, dtype=torch.bfloat16), torch.zeros(4, 3, 3, 3, dtype=torch.bfloat16))
+        except RuntimeError as error:
+            print(json.dumps({'unavailable': str(error).splitlines()[0]}), flush=True)
+            return
     trainer = Trainer(case)
     count = lambda network: sum(p.numel() for p in network.parameters())
     print(json.dumps({'version': torch.__version__, 'precision': case['mode'],
