@@ -82,6 +82,8 @@ export function native(): Native {
 }
 
 function whyUnavailable(): string | null {
+  const isas: readonly string[] = ['auto', 'none', 'avx2', 'avx512', 'avx512_bf16'], wanted = process.env.UNSHAKE_ISA;
+  if (wanted && !isas.includes(wanted)) return `UNSHAKE_ISA: expected ${isas.join(', ')}, received ${wanted}`;
   if (existsSync(addonPath)) return null;
   return findLibtorch() ? 'libtorch is installed but the addon is not built: npm run build (needs g++)' : `libtorch was not found. ${howToGetLibtorch}`;
 }

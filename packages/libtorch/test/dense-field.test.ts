@@ -1,10 +1,11 @@
 /** The dense field's kernels, on every instruction set this processor has, against the same op by op in float64, on fresh random input. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, suite, test } from 'node:test';
 import * as t from '../src/index.js';
 import { draw, normal, withSeed, type Draw } from './draw.js';
 
-interface Case { label: string; shape: readonly [number, number, number]; rate: number; norm: 'batch' | 'instance'; variant: 'paper' | 'report' | 'all, normalised' }
+interface Case { label: string; shape: readonly [number, number, number]; rate: number; norm: 'batch' | 'instance'; variant: 'paper' | 'report' | 'all, normalised'; /** Of the 3×3's weights: 1 keeps the variance. */ scale?: number }
 
 const dilations = [1, 2, 3];
 const cases: Case[] = [
@@ -13,17 +14,18 @@ const cases: Case[] = [
   { label: 'paper, batch norm', shape: [3, 9, 11], rate: 6, norm: 'batch', variant: 'paper' },
   { label: 'paper, instance norm', shape: [1, 11, 6], rate: 18, norm: 'instance', variant: 'paper' },
   { label: 'all features, normalised', shape: [2, 5, 5], rate: 2, norm: 'instance', variant: 'all, normalised' },
+  { label: 'variances about as small as epsilon', shape: [2, 9, 9], rate: 4, norm: 'instance', variant: 'all, normalised', scale: 0.003 },
   { label: 'rows wider than a block', shape: [1, 3, 1301], rate: 2, norm: 'instance', variant: 'paper' },
 ];
 
 interface Field { input: t.Tensor; convolutions: t.Tensor[]; norms: t.Tensor[]; trained: t.Tensor[] }
 
 /** Everything a field needs in float64; biases only in the paper's. */
-function drawField(random: Draw, { shape: [n, h, w], rate, norm, variant }: Case): Field {
+function drawField(random: Draw, { shape: [n, h, w], rate, norm, variant, scale = 1 }: Case): Field {
   const of = (shape: readonly number[], std: number, mean = 0) => t.toDtype(normal(random, shape, { std, mean }), 'float64');
   const width = 4 * rate, biased = variant === 'paper';
   const convolutions = dilations.flatMap((_, k) => [
-    [of([width, width + k * rate, 1, 1], (width + k * rate) ** -0.5), of([width], 0.5)], [of([rate, width, 3, 3], (9 * width) ** -0.5), of([rate], 0.5)],
+    [of([width, width + k * rate, 1, 1], (width + k * rate) ** -0.5), of([width], 0.5)], [of([rate, width, 3, 3], scale * (9 * width) ** -0.5), of([rate], 0.5)],
   ].flatMap(([weight, bias]) => biased ? [weight, bias] : [weight]));
   const norms = norm === 'instance' ? [] : dilations.flatMap(() => [width, rate].flatMap((channels) => [of([channels], 0.2, 1), of([channels], 0.2), t.zeros([channels], { dtype: 'float64' }), t.full([channels], 1, { dtype: 'float64' })]));
   return { input: of([n, width, h, w], 2, 0.5), convolutions, norms, trained: [...convolutions, ...norms.filter((_, i) => i % 4 < 2)] };
@@ -155,4 +157,10 @@ suite('dense field', () => {
     assert.throws(() => t.denseField(x, [t.zeros([4, 4, 1, 1])], [], [1], options), /2 or 4 convolution tensors/);
     assert.throws(() => t.limitIsa('sse9' as t.Isa), /expected an instruction set/);
   }));
+
+  test('UNSHAKE_ISA limits a process, and a wrong one is named', () => {
+    const child = (isa: string) => spawnSync(process.execPath, ['--input-type=module', '-e', `import { version } from '${new URL('../src/index.js', import.meta.url)}'; console.log(version().isa)`], { env: { ...process.env, UNSHAKE_ISA: isa }, encoding: 'utf8' });
+    assert.equal(child('none').stdout.trim(), 'none');
+    assert.match(child('sse9').stderr, /UNSHAKE_ISA: expected auto, none, avx2, avx512, avx512_bf16, received sse9/);
+  });
 });
