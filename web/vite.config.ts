@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig, type Plugin } from 'vite';
 
 /** What a host may send so that the page gets threads at once; on hosts that don't, the service worker adds it. */
@@ -11,9 +12,11 @@ function precache(): Plugin {
     generateBundle(_, bundle) {
       const worker = bundle['sw.js'];
       if (worker?.type !== 'chunk') throw new Error('expected sw.js among the built files');
-      const files = Object.keys(bundle).filter((name) => name !== 'sw.js').sort();
-      const version = createHash('sha256').update(files.join()).update(worker.code).digest('hex').slice(0, 12);
-      worker.code = worker.code.replace('__VERSION__', version).replace('__FILES__', files.join());
+      const still = new URL('public/', import.meta.url), names = readdirSync(still).sort();
+      const files = [...Object.keys(bundle).filter((name) => name !== 'sw.js').sort(), ...names];
+      const hash = createHash('sha256').update(files.join()).update(worker.code);
+      for (const name of names) hash.update(readFileSync(new URL(name, still))); // their names don't change with what is in them
+      worker.code = worker.code.replace('__VERSION__', hash.digest('hex').slice(0, 12)).replace('__FILES__', files.join());
     },
   };
 }

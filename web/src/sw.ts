@@ -17,11 +17,10 @@ const version = '__VERSION__', files = '__FILES__'.split(',');
 const cacheName = `unshake-${version}`;
 /** Large files are kept when they are first used: few visitors need both of ONNX Runtime's engines. */
 const large = /\.(?:wasm|onnx)$/;
-const still = ['', 'icon.svg', 'manifest.webmanifest', 'example.jpg', 'example-after.jpg'];
 
 worker.addEventListener('install', (event) => {
   const shell = files.filter((name) => !large.test(name) && name !== 'index.html');
-  event.waitUntil(caches.open(cacheName).then((cache) => cache.addAll([...still, ...shell].map((name) => new URL(name, worker.registration.scope).href)))
+  event.waitUntil(caches.open(cacheName).then((cache) => cache.addAll(['', ...shell].map((name) => new URL(name, worker.registration.scope).href)))
     .then(() => worker.skipWaiting()));
 });
 
@@ -37,7 +36,7 @@ worker.addEventListener('fetch', (event) => {
   event.respondWith(answer(request).then(isolated));
 });
 
-/** Hashed names never change, so they come from the cache first; the page itself comes fresh where there is a network. */
+/** What belongs to this build comes from the cache first; the page itself comes fresh where there is a network. */
 async function answer(request: Request): Promise<Response> {
   const cache = await caches.open(cacheName);
   const address = new URL(request.url);
