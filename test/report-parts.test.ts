@@ -39,6 +39,14 @@ test('settings that differ, down to nested ones and those that one side lacks', 
   ]);
 });
 
+test('a long remark is said once, under the table', () => {
+  const long = 'x'.repeat(50), scores = { mean: { psnr: 20 }, std: null };
+  const run = (label: string, ...notes: string[]) => ({ ...scores, label, experiment: label, name: label, notes });
+  const { rows, notes } = scoreTable('', scores, [run('a', 'short', long), run('b', long)], ['psnr'], { published: false });
+  assert.deepEqual(rows.map(({ cells }) => cells.at(-1)), ['', 'short; note 1', 'note 1']);
+  assert.ok(notes.includes(`Note 1: ${long}.`));
+});
+
 test('names and notes cannot become markup', () => {
   const table = { caption: '<i>', columns: ['', 'x'], rows: [{ cells: ['<script>"&\'', '1 ± 2'] }], notes: ['a|b'] };
   const page = tableHtml(table).text;

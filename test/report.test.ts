@@ -173,7 +173,8 @@ test('damaged and empty logs, missing checkpoints and data: the page is written 
   const notices: string[] = [], page = join(folder, 'missing');
   await report([damaged, empty, unsaved, moved], page, { onNotice: (line) => notices.push(line) });
   const costs = tableOf('What the runs are and what they cost', 1, page);
-  const last = (label: string): string => costs.get(label)!.at(-1)!;
+  const notes = new Map([...readFileSync(join(page, 'table.md'), 'utf8').matchAll(/Note (\d+): (.*?)\.(?= Note \d|\n)/g)].map(([, number, text]) => [`note ${number}`, unescaped(text)]));
+  const last = (label: string): string => costs.get(label)!.at(-1)!.split('; ').map((note) => notes.get(note) ?? note).join('; ');
   const label = (name: string): string => [...costs.keys()].find((key) => key.includes(`(${name})`)) ?? [...costs.keys()].find((key) => key.endsWith('(2)'))!;
   assert.match(last(label('damaged')), /2 damaged lines of the log left out/);
   assert.equal(costs.get(label('empty'))![6], '–', 'no training time');

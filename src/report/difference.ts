@@ -5,7 +5,7 @@ export function flatten(value: unknown, path = ''): Map<string, string> {
   if (typeof value !== 'object' || value === null) return new Map([[path, value === null ? 'none' : String(value)]]);
   const entries = Object.entries(value);
   // A list of numbers, such as betas, reads best whole.
-  if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return new Map([[path, value.join(', ')]]);
+  if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return new Map([[path, value.join(', ') || 'none']]);
   return new Map(entries.flatMap(([key, inner]) => [...flatten(inner, path === '' ? key : `${path}.${key}`)]));
 }
 

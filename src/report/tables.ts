@@ -31,17 +31,28 @@ const gain = (mean: Scores, input: Scores): number => Number(mean.psnr!.toFixed(
 /** Title of the column of that change. */
 export const gainTitle = 'Δ PSNR';
 
+/** Long remarks, each said once under the table; `mark` gives what stands in the cell instead. */
+function footnotes(): { mark: (remarks: readonly string[]) => string; texts: () => string[] } {
+  const long: string[] = [];
+  const mark = (remark: string): string => {
+    if (remark.length <= 40) return remark;
+    if (!long.includes(remark)) long.push(remark);
+    return `note ${long.indexOf(remark) + 1}`;
+  };
+  return { mark: (remarks) => remarks.map(mark).join('; '), texts: () => long.map((remark, i) => `Note ${i + 1}: ${remark}.`) };
+}
+
 export const belowInput = 'below the blurry input';
 
 /** The blurry input, each run, and beside it the row that the report published (protocol report only). */
 export function scoreTable(caption: string, input: MeanAndStd, runs: readonly ScoreRow[], metrics: readonly MetricName[], { published }: { published: boolean }): Table {
   const most = Math.max(...runs.map(({ mean }) => mean.psnr!));
   const rows: Row[] = [{ kind: 'input', cells: ['blurry input', '', ...scoreCells(input.mean, input.std, metrics), ''] }];
-  const shown = new Set<string>();
+  const shown = new Set<string>(), remarks = footnotes();
   for (const { label, name, mean, std, notes } of runs) {
     const change = gain(mean, input.mean);
     const kind = change < 0 ? 'below' as const : mean.psnr === most && change > 0 ? 'best' as const : undefined;
-    rows.push({ ...(kind && { kind }), cells: [label, signed(change), ...scoreCells(mean, std, metrics), [...(change < 0 ? [belowInput] : []), ...notes].join('; ')] });
+    rows.push({ ...(kind && { kind }), cells: [label, signed(change), ...scoreCells(mean, std, metrics), remarks.mark([...(change < 0 ? [belowInput] : []), ...notes])] });
     const row = published ? publishedRow(name) : null;
     if (!row || shown.has(row.title)) continue;
     shown.add(row.title);
@@ -49,7 +60,7 @@ export function scoreTable(caption: string, input: MeanAndStd, runs: readonly Sc
   }
   return {
     caption, columns: ['', gainTitle, ...metrics.map((metric) => titles[metric]!), 'notes'], rows,
-    notes: ['± is the standard deviation over the pictures. Δ PSNR: against the blurry input.', ...(shown.size > 0 ? [`Rows “report's …”: ${publishedOn}.`] : [])],
+    notes: ['± is the standard deviation over the pictures. Δ PSNR: against the blurry input.', ...remarks.texts(), ...(shown.size > 0 ? [`Rows “report's …”: ${publishedOn}.`] : [])],
   };
 }
 
@@ -93,6 +104,7 @@ const duration = (seconds: number): string => {
 };
 
 export function costTable(runs: readonly CostRow[]): Table {
+  const remarks = footnotes();
   const rows = runs.map(({ label, seed, step, steps, batch, seconds, imagesPerSecond, complexity, environment, best, notes }): Row => ({
     cells: [
       label, String(seed), step < steps ? `${step} of ${steps}` : String(step), String(batch),
@@ -102,13 +114,13 @@ export function costTable(runs: readonly CostRow[]): Table {
       step > 0 ? duration(seconds) : '–', imagesPerSecond === null ? '–' : imagesPerSecond.toFixed(imagesPerSecond < 10 ? 2 : 1),
       environment ? `${environment.device}, ${environment.precision}, ${environment.processes === '1' ? '' : `${environment.processes} processes of `}${environment.threads} thread${environment.threads === '1' ? '' : 's'}` : '–',
       best && Number.isFinite(best.psnr) ? `${best.psnr.toFixed(2)} dB at step ${best.step}` : '–',
-      notes.join('; '),
+      remarks.mark(notes),
     ],
   }));
   return {
     caption: 'What the runs are and what they cost',
     columns: ['', 'seed', 'steps', 'batch', 'parameters', 'of D', 'GMACs', 'training time', 'images/s', 'on', 'best on held-out pairs', 'notes'], rows,
-    notes: [`GMACs: multiply–accumulate operations of the generator for one ${complexitySide}×${complexitySide} picture, counted over its traced graph. images/s: median while training. D: discriminator, needed in training only.`],
+    notes: [`GMACs: multiply–accumulate operations of the generator for one ${complexitySide}×${complexitySide} picture, counted over its traced graph. images/s: median while training. D: discriminator, needed in training only.`, ...remarks.texts()],
   };
 }
 
