@@ -3,15 +3,14 @@
  * thread each, both warmed, taking turns; fresh random pictures; values compared in the same run. Needs a Python with PyTorch
  * (and scikit-image for a second SSIM): UNSHAKE_PYTHON, else python3, else Debian's /usr/bin/python3.
  */
-import { spawn, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { MissingError } from '../src/errors.js';
 import { fsim, msSsim, psnr, ssim, useKernels, vif, type MetricName, type Planes } from '../src/metrics/index.js';
 import { randomAt } from '../src/random.js';
+import { findPython, pythons, startWorker, type Worker } from './worker.js';
 
 const sizes = [[256, 256], [1280, 720]] as const;
 const warmUps = 3, runs = 7;
@@ -44,12 +43,12 @@ export async function benchMetrics(json: boolean): Promise<void> {
       const files = { test: join(folder, 'test.raw'), reference: join(folder, 'reference.raw') };
       await Promise.all([writeFile(files.test, test.bytes), writeFile(files.reference, reference.bytes)]);
       for (const metric of Object.keys(metrics) as MetricName[]) {
-        const ask = (skimage = false): Promise<Answer> => peer.ask({ metric, width, height, ...files, skimage });
+        const ask = (skimage = false): Promise<Answer> => peer.worker.ask({ metric, width, height, ...files, skimage }) as Promise<Answer>;
         cases.push(await measureCase(metric, test.planes, reference.planes, ask));
       }
     }
   } finally {
-    peer.close();
+    peer.worker.end();
     await rm(folder, { recursive: true });
   }
   const report = { machine: `${cpus()[0].model}, 1 thread`, node: process.version, kernels, pytorch: peer.version, seed, cases };
@@ -94,36 +93,13 @@ function randomPair(width: number, height: number, seed: number): { planes: Plan
   }));
 }
 
-/** The first Python that has PyTorch. */
-function findPython(): string {
-  const candidates = process.env.UNSHAKE_PYTHON ? [process.env.UNSHAKE_PYTHON] : ['python3', '/usr/bin/python3'];
-  const found = candidates.find((python) => spawnSync(python, ['-c', 'import torch']).status === 0);
-  if (found) return found;
-  throw new MissingError(`no PyTorch in ${candidates.join(' or ')}: apt-get install python3-torch python3-skimage, or name a Python that has it in UNSHAKE_PYTHON`);
-}
-
-async function openPeer(): Promise<{ version: string; ask: (question: object) => Promise<Answer>; close: () => void }> {
-  const script = fileURLToPath(new URL('../../bench/peers/metrics_torch.py', import.meta.url));
-  const child = spawn(findPython(), [script], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = new Promise<never>((_, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code) => reject(new Error(`${script} ended with code ${code}`)));
-  });
-  ended.catch(() => {}); // it may come when nobody waits any more
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<unknown> => {
-    const line = await Promise.race([lines.next(), ended]);
-    return line.done ? ended : JSON.parse(line.value);
-  };
-  const { torch } = await next() as { torch: string };
-  return {
-    version: torch,
-    ask(question) {
-      child.stdin.write(`${JSON.stringify(question)}\n`);
-      return next() as Promise<Answer>;
-    },
-    close: () => child.stdin.end(),
-  };
+/** Starts the peer, which says its version first. Throws MissingError with the cure. */
+async function openPeer(): Promise<{ version: string; worker: Worker }> {
+  const python = findPython();
+  if (!python) throw new MissingError(`no PyTorch in ${pythons().join(' or ')}: apt-get install python3-torch python3-skimage, or name a Python that has it in UNSHAKE_PYTHON`);
+  const worker = startWorker(python, [fileURLToPath(new URL('../../bench/peers/metrics_torch.py', import.meta.url))]);
+  const { torch } = await worker.next() as { torch: string };
+  return { version: torch, worker };
 }
 
 function median(values: number[]): number {
