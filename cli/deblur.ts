@@ -25,7 +25,7 @@ export function registerDeblur(root: Command): void {
     .option('--strength <share>', 'how much of the correction is applied, 0 to 1', '1')
     .option('--tta', 'average over eight flips and rotations: a little better, eight times slower')
     .option('--before-after', 'also write NAME.before-after.EXT: the picture and its result, side by side')
-    .option('--force', 'deblur photos that do not look motion-blurred, too')
+    .option('--force', 'deblur photos that do not look motion-blurred, too (so do --tile, --tta and --before-after)')
     .option('--skip-existing', 'pass over pictures whose result is there already')
     .option('--json', 'print one JSON document')
     .action(deblur);

@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { deblurImage, type DeblurOptions } from './deblur.js';
+import { asksForNetwork, deblurImage, type DeblurOptions } from './deblur.js';
 import { ImageError, messageOf, ModelError, throwIfAborted } from './errors.js';
 import { encodeImage, formatOfName, nameOf, readImage, sampleBytes, writeImage, writeWhole, type Picture } from './image/codec-node.js';
 import { besideEachOther } from './image/image.js';
@@ -35,7 +35,7 @@ export interface DeblurReport { images: DeblurredFile[]; failed: FailedFile[] }
 
 /** Settings of deblurFiles; progress is that of the picture in its label. */
 export interface DeblurFilesOptions extends Omit<DeblurOptions, 'inPlace'> {
-  /** Deblur photos that don't look motion-blurred, too. Default false: they are left as they are. */
+  /** Deblur photos that don't look motion-blurred, too. Default: they are left as they are, unless `tile`, `tta` or `beforeAfter` asks for the network. */
   force?: boolean;
   /** Write NAME.before-after.EXT beside each result: the picture and its result, side by side. Default false. */
   beforeAfter?: boolean;
@@ -84,7 +84,7 @@ export async function deblurFiles(model: Model, jobs: readonly Job[], options: D
 interface Desk { network: ReturnType<typeof oneAfterAnother>; room: ReturnType<typeof roomFor> }
 
 async function deblurFile(model: Model, { input, output }: Job, options: DeblurFilesOptions, { network, room }: Desk): Promise<DeblurredFile> {
-  const { signal, force = false } = options, name = input === '-' ? 'standard input' : input;
+  const { signal, force = options.beforeAfter || asksForNetwork(options) } = options, name = input === '-' ? 'standard input' : input;
   throwIfAborted(signal);
   let bytes: Uint8Array | undefined = await readInput(input);
   const leave = await room(3 * await sampleBytes(bytes)); // the picture, a copy in the codec, the encoded result

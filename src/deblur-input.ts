@@ -1,5 +1,5 @@
 /** `deblur(input)`: one call for a file, an encoded picture or samples. It opens its model at the first call and keeps it. */
-import { deblurImage, type DeblurOptions } from './deblur.js';
+import { asksForNetwork, deblurImage, type DeblurOptions } from './deblur.js';
 import { deblurFiles, planJobs } from './deblur-files.js';
 import { ImageError, ModelError, throwIfAborted, UsageError } from './errors.js';
 import { encodeImage, readImage } from './image/codec-node.js';
@@ -17,7 +17,7 @@ export interface DeblurInputOptions extends Omit<DeblurOptions, 'memory'> {
   device?: Device;
   /** For a path: where the result goes. Default: NAME.deblurred.EXT beside it. */
   output?: string;
-  /** Deblur what doesn't look motion-blurred, too. Default false: it comes back as it is. */
+  /** Deblur what doesn't look motion-blurred, too. Default: it comes back as it is, unless `tile` or `tta` asks for the network. */
   force?: boolean;
   /** Called with what could not be kept, or was not done, in words. */
   onNote?: (note: string) => void;
@@ -72,8 +72,8 @@ async function deblurBytes(model: Model, bytes: Uint8Array, settings: Settings, 
   return encoded.bytes;
 }
 
-async function deblurSamples(model: Model, samples: Image, { force = false, ...settings }: Settings, onNote: OnNote): Promise<Image> {
-  if (!force && !estimateMotionBlur(samples).blurred) {
+async function deblurSamples(model: Model, samples: Image, { force, ...settings }: Settings, onNote: OnNote): Promise<Image> {
+  if (!(force ?? asksForNetwork(settings)) && !estimateMotionBlur(samples).blurred) {
     onNote?.(leftAsItIs);
     return settings.inPlace ? samples : { ...samples, data: samples.data.slice() };
   }

@@ -26,6 +26,9 @@ export interface DeblurOptions extends LongWork {
   inPlace?: boolean;
 }
 
+/** Whether settings are about how the network runs: who gives them wants it to run, however sharp the picture looks. */
+export const asksForNetwork = ({ tile, tta = false }: DeblurOptions): boolean => tile !== undefined || tta;
+
 /** A deblurred picture, how many tiles it was cut into, and what is worth a word about how it went. */
 export interface Deblurred { image: Image; tiles: number; notes: string[] }
 

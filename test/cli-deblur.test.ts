@@ -95,6 +95,9 @@ test('a sharp photo is left as it is, with a word and in JSON; --force, --before
   const forced = await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, '--force', '--before-after']);
   assert.match(forced.stdout, /1 tile, .*; .*sharp\.before-after\.png\n$/);
   assert.equal((await readImage(join(out, 'sharp.before-after.png'))).image.width, 960);
+  for (const asked of [['--tile', '200'], ['--tta'], ['--before-after']]) {
+    assert.match((await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, ...asked])).stdout, /480×360, \d+ tiles?, /, asked[0]);
+  }
   const skipped = await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, '--skip-existing']);
   assert.deepEqual([skipped.code, skipped.stdout], [0, '']);
   assert.match(skipped.stderr, /1 passed over/);
