@@ -35,15 +35,23 @@ export interface NamedFile { name: string; mimeType: string; buffer: Buffer }
 export const isDone = (page: Page): Promise<unknown> => page.waitForSelector('body[data-state=done]', patience);
 export const hasFailed = (page: Page): Promise<unknown> => page.waitForSelector('body[data-state=failed]', patience);
 
-/** Drops a file on the page as a file manager does. */
-export async function drop(page: Page, { name, mimeType, buffer }: NamedFile): Promise<void> {
+/** Runs a browser's `code` in which `transfer` is a DataTransfer that holds the file. */
+async function transfer(page: Page, { name, mimeType, buffer }: NamedFile, code: string): Promise<void> {
   await page.evaluate(`{
     const transfer = new DataTransfer();
     const bytes = Uint8Array.from(atob('${buffer.toString('base64')}'), (character) => character.charCodeAt(0));
     transfer.items.add(new File([bytes], ${JSON.stringify(name)}, { type: '${mimeType}' }));
-    for (const kind of ['dragenter', 'dragover', 'drop']) document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    ${code}
   }`);
 }
+
+/** Drops a file on the page as a file manager does. */
+export const drop = (page: Page, file: NamedFile): Promise<void> => transfer(page, file,
+  `for (const kind of ['dragenter', 'dragover', 'drop']) document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));`);
+
+/** Pastes a file as from a clipboard. */
+export const paste = (page: Page, file: NamedFile): Promise<void> => transfer(page, file,
+  `document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true, cancelable: true }));`);
 
 /** Gives the page a network of the visitor's own, and waits until it is ready. */
 export async function useModel(page: Page, bytes: Uint8Array): Promise<void> {

@@ -11,7 +11,7 @@ import { openModel } from '../src/runtime/session.js';
 import { buildPage, findChromium, launch, type BuiltPage } from './browser.js';
 import { largestDifference, noisyImage } from './small-images.js';
 import { blockModel, boxModel, wideModel } from './small-models.js';
-import { download, drop, hasFailed, isDone, patience, pngOf, rgbOf, visit, type NamedFile } from './page-visit.js';
+import { download, drop, hasFailed, isDone, paste, patience, pngOf, rgbOf, visit, type NamedFile } from './page-visit.js';
 
 const { chromium, skip } = await findChromium();
 
@@ -59,13 +59,14 @@ describe('the page', { skip }, () => {
     assert.ok(largestDifference(saved, image) <= 2, `${largestDifference(saved, image)} steps from Node's`);
   });
 
-  test('a wrong file is refused in words, and the next photo works', async () => {
+  test('a wrong file is refused in words, and the next photo, a pasted one, works', async () => {
     await drop(page, { name: 'letter.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('Dear visitor,') });
     await hasFailed(page);
     assert.match((await page.textContent('#failure'))!, /isn’t a photo.*JPEG, PNG, WebP/s);
     await drop(page, { ...png, buffer: png.buffer.subarray(0, png.buffer.length / 2) }).then(() => page.waitForSelector('body[data-state=done], body[data-state=failed]', patience));
-    await drop(page, png);
+    await paste(page, { ...png, name: 'pasted.png' });
     await isDone(page);
+    assert.equal((await download(page)).name, 'pasted.deblurred.png');
   });
 
   test('strength blends, without running again', async () => {
