@@ -32,6 +32,12 @@ suite('dropout', () => {
     }));
   }
 
+  test('the layer drops while training only', () => t.scope(() => {
+    const layer = new t.Dropout(0.3), x = t.full([100], 2);
+    assert.ok((layer.forward(x).toArray() as Float32Array).includes(0));
+    assert.deepEqual(layer.eval().forward(x).toArray(), x.toArray());
+  }));
+
   test('a seed repeats it with any number of threads; the next call differs', () => t.scope(() => {
     const draws = [1, 2].map((threadCount) => {
       t.setNumThreads(threadCount);

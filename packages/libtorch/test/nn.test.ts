@@ -21,7 +21,6 @@ const layers: Record<string, () => Layer> = {
   'InstanceNorm2d': () => new t.InstanceNorm2d(),
   'LayerNorm2d': () => new t.LayerNorm2d(4),
   'PReLU': () => new t.PReLU(4),
-  'Dropout': () => new t.Dropout(0.3),
 };
 
 function near(actual: t.Tensor, expected: readonly number[], what: string): void {
