@@ -1,6 +1,7 @@
 // Dropout whose mask is a function of the position and of one draw from the generator: made on all threads (ATen draws one number
 // after the other on one), the same for any number of them, and made again in the backward pass instead of kept.
 #include "bfloat.h"
+#include "isa.h"
 #include "layers.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -8,12 +9,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <mutex>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EACH_ISA __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_ISA
-#endif
 
 namespace layers {
 namespace {

@@ -1,16 +1,11 @@
 // Instance normalisation and its fusion with LeakyReLU, over channels-last memory on CPU: one sweep for the statistics, one
 // for the result, and the same backward; statistics in float (double for double). ATen copies to NCHW and back for each.
 #include "bfloat.h"
+#include "isa.h"
 #include "layers.h"
 
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EACH_ISA __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_ISA
-#endif
 
 namespace layers {
 namespace {

@@ -1,16 +1,11 @@
 // Adam over all parameters of a network in one sweep: each value is read and written once, not once an operation of the rule.
 #include "args.h"
+#include "isa.h"
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define FOR_EACH_ISA __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_ISA
-#endif
 
 namespace {
 
