@@ -2,6 +2,7 @@
 
 #include <torch/cuda.h>
 
+#include <algorithm>
 #include <cmath>
 #include <mutex>
 #include <unordered_map>
@@ -17,7 +18,8 @@ std::mutex mutex;
 std::unordered_map<const c10::StorageImpl*, StorageCount> storages;
 int64_t live_bytes = 0;
 
-struct EnvironmentData { int64_t live_handles = 0; };
+// `held`: bytes that the environment's handles keep alive. `told`: what V8 knows of them, its high-water mark less what was collected.
+struct EnvironmentData { int64_t live_handles = 0, held = 0, told = 0; };
 
 EnvironmentData& data_of(Napi::Env env) {
   auto* data = env.GetInstanceData<EnvironmentData>();
@@ -55,9 +57,18 @@ int64_t count_out(const at::Tensor& tensor) {
   return bytes;
 }
 
-void adjust(napi_env env, int64_t bytes) {
+void tell(napi_env env, EnvironmentData& data, int64_t bytes) {
   int64_t unused;
+  data.told += bytes;
   if (bytes != 0) napi_adjust_external_memory(env, bytes, &unused);
+}
+
+// V8 collects garbage whenever external memory has risen by some 64 MiB. Every training step does, and gives it all back when its scope ends:
+// told of each tensor, V8 would mark its whole heap ten times a second, for nothing (8 % of a step). So it hears of growth beyond what there
+// once was, which is what tensors that nobody releases cause, and of what its collector itself has freed.
+void hold(napi_env env, EnvironmentData& data, int64_t bytes) {
+  data.held += bytes;
+  if (data.held > data.told) tell(env, data, data.held - data.told);
 }
 
 std::string sizes_text(const std::vector<int64_t>& shape) {
@@ -97,23 +108,30 @@ void release_handle(Napi::Env env, Handle& handle) {
   if (handle.released) return;
   handle.shape_when_released = handle.tensor.sizes().vec();
   handle.released = true;
-  data_of(env).live_handles--;
-  adjust(env, -count_out(handle.tensor));
+  EnvironmentData& data = data_of(env);
+  data.live_handles--;
+  data.held -= count_out(handle.tensor);
   handle.tensor = at::Tensor();
 }
 
 Napi::Value wrap(Napi::Env env, at::Tensor tensor) {
   if (!tensor.defined()) return env.Null();
   if (tensor._is_zerotensor()) tensor = tensor.clone();  // autograd's stand-in for a zero gradient has no memory
-  adjust(env, count_in(tensor));
-  data_of(env).live_handles++;
+  EnvironmentData& data = data_of(env);
+  hold(env, data, count_in(tensor));
+  data.live_handles++;
   auto* handle = new Handle{std::move(tensor), {}, false};
   auto external = Napi::External<Handle>::New(env, handle, [](Napi::BasicEnv basic, Handle* dying) {
     // The safety net: a handle that nobody released. The count lives in the environment, which may be going down already.
     if (!dying->released) {
-      adjust(basic, -count_out(dying->tensor));
-      void* data = nullptr;
-      if (napi_get_instance_data(basic, &data) == napi_ok && data != nullptr) static_cast<EnvironmentData*>(data)->live_handles--;
+      const int64_t bytes = count_out(dying->tensor);
+      void* found = nullptr;
+      if (napi_get_instance_data(basic, &found) == napi_ok && found != nullptr) {
+        auto& data = *static_cast<EnvironmentData*>(found);
+        data.live_handles--;
+        data.held -= bytes;
+        tell(basic, data, -std::min(bytes, data.told));
+      }
     }
     delete dying;
   });

@@ -26,6 +26,16 @@ suite('garbage collection', () => {
     assert.deepEqual(made, { tensors: 400, bytes: 400 * 256 * 256 * 4 }, stderr);
     assert.deepEqual(left, { tensors: 0, bytes: 0 });
   });
+
+  test('is not started by scopes that come and go, and is by tensors that pile up', () => {
+    const { stdout, stderr } = run('pressure', { flags: ['--trace-gc'] });
+    const [, steps, leaks] = stdout.split(/^(?:steps|leaks)$/m);
+    const collections = (text: string): number => text.match(/Mark-Compact/g)?.length ?? 0;
+    assert.ok(collections(steps) <= 2, `${collections(steps)} collections in 30 steps\n${stderr}`);
+    assert.ok(collections(leaks) > 0, stdout);
+    const most = Number(/^most (\d+)$/m.exec(leaks)?.[1]);
+    assert.ok(most < 800 * 2 ** 20, `${most} of 1600 MiB were alive at once`);
+  });
 });
 
 suite('worker threads', () => {
