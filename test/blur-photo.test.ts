@@ -138,6 +138,21 @@ test('uniform: the same kernel everywhere, displacing nothing on the whole; half
   assert.ok(Math.hypot(x, y) < 2, `mean shift ${x}, ${y}`);
 });
 
+test('uniform: some kernels are straight lines, level or upright', () => {
+  const size = 81, middle = (size - 1) / 2;
+  const dot: RgbImage = { width: size, height: size, channels: 3, data: new Uint8Array(size * size * 3) };
+  dot.data.fill(255, 3 * (middle * size + middle), 3 * (middle * size + middle) + 3);
+  let level = 0, upright = 0;
+  for (let seed = 0; seed < 120; seed++) {
+    const { blur } = blurPhoto(dot, randomAt(33, seed), 'uniform');
+    const lit = Array.from({ length: size * size }, (_, i) => i).filter((i) => blur.data[3 * i] > 0);
+    const columns = new Set(lit.map((i) => i % size)).size, rows = new Set(lit.map((i) => Math.floor(i / size))).size;
+    if (rows === 1 && columns > 2) level++;
+    if (columns === 1 && rows > 2) upright++;
+  }
+  assert.ok(level >= 3 && upright >= 3, `${level} level and ${upright} upright of 120`);
+});
+
 test('a shutter keeps the middle of each frame, the middle of the exposure, and the part of its time that it is open', () => {
   for (const frames of [7, 13]) {
     const moments = momentsFor(40, { frames, open: 0 });
