@@ -89,6 +89,9 @@ const schema = z.strictObject({
       type: z.enum(['l1', 'mse', 'charbonnier']).default('l1'),
       weight: z.number().min(0).default(170), //                  the paper's K₂, in the generator's own range
     }).prefault({}),
+    fourier: z.strictObject({
+      weight: z.number().min(0).default(0), //                    of the difference's Fourier transform; 0: none. See losses/pixel.ts
+    }).prefault({}),
     adversarial: z.strictObject({
       type: z.enum(adversarialTypes).default('bce'), //           on logits, non-saturating; the others are in losses/adversarial.ts
       weight: z.number().min(0).default(1),

@@ -8,7 +8,7 @@ import type { Random } from '../random.js';
 import { discriminatorLoss, generatorLoss } from './adversarial.js';
 import { gradientPenalty } from './gradient-penalty.js';
 import type { Perceptual } from './perceptual.js';
-import { pixelLoss } from './pixel.js';
+import { fourierLoss, pixelLoss } from './pixel.js';
 
 /** `total` is to be minimised; `terms` are what the log shows, unweighted. */
 export interface Objective { total: Tensor; terms: Record<string, Tensor> }
@@ -40,10 +40,14 @@ export function discriminatorObjective(judging: Judging, discriminator: Discrimi
 
 /** The generator's update. The discriminator's parameters must be frozen meanwhile, so that they pass the gradient on and collect none. */
 export function generatorObjective(judging: Judging, { blur, sharp, generated }: Example): Objective {
-  const { config: { diffAugment: policy, losses: { pixel, adversarial } }, discriminator, perceptual, randoms } = judging;
+  const { config: { diffAugment: policy, losses: { pixel, fourier, adversarial } }, discriminator, perceptual, randoms } = judging;
   const answer = inFloat(generated);
   const terms: Record<string, Tensor> = { [pixel.type]: pixelLoss(pixel.type, answer, sharp) };
   let total = mulScalar(terms[pixel.type], pixel.weight);
+  if (fourier.weight > 0) {
+    terms.fourier = fourierLoss(answer, sharp);
+    total = add(total, mulScalar(terms.fourier, fourier.weight));
+  }
   if (perceptual) {
     terms[perceptual.name] = perceptual.distance(answer, sharp, judging.autocast);
     total = add(total, mulScalar(terms[perceptual.name], perceptual.weight));

@@ -440,6 +440,13 @@ static Napi::Value op_max(const Napi::CallbackInfo& info) {
   });
 }
 
+static Napi::Value op_rfft2(const Napi::CallbackInfo& info) {
+  return guard(info, [&]() -> Napi::Value {
+    const at::Tensor& input = tensor_arg(info, 0);
+    return wrap(info.Env(), at::view_as_real(at::fft_rfft2(input, c10::nullopt, {-2, -1}, "ortho")));
+  });
+}
+
 static Napi::Value op_relu(const Napi::CallbackInfo& info) {
   return guard(info, [&]() -> Napi::Value {
     const at::Tensor& input = tensor_arg(info, 0);
@@ -749,6 +756,7 @@ void register_ops(Napi::Env env, Napi::Object exports) {
   exports.Set("sum", Napi::Function::New(env, op_sum, "sum"));
   exports.Set("mean", Napi::Function::New(env, op_mean, "mean"));
   exports.Set("max", Napi::Function::New(env, op_max, "max"));
+  exports.Set("rfft2", Napi::Function::New(env, op_rfft2, "rfft2"));
   exports.Set("relu", Napi::Function::New(env, op_relu, "relu"));
   exports.Set("leakyRelu", Napi::Function::New(env, op_leakyRelu, "leakyRelu"));
   exports.Set("prelu", Napi::Function::New(env, op_prelu, "prelu"));

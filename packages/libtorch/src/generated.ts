@@ -56,6 +56,7 @@ export const specs = {
   sum: { name: 'sum', args: ['input', 'dims', 'keepDim'], differentiable: true },
   mean: { name: 'mean', args: ['input', 'dims', 'keepDim'], differentiable: true },
   max: { name: 'max', args: ['input'], differentiable: true },
+  rfft2: { name: 'rfft2', args: ['input'], differentiable: true },
   relu: { name: 'relu', args: ['input'], differentiable: true },
   leakyRelu: { name: 'leakyRelu', args: ['input', 'negativeSlope'], differentiable: true },
   prelu: { name: 'prelu', args: ['input', 'weight'], differentiable: true },
@@ -344,6 +345,11 @@ export function mean(input: Tensor, dims: readonly number[] = [], { keepDim = fa
 /** The largest element. */
 export function max(input: Tensor): Tensor {
   return run(specs.max, [input]);
+}
+
+/** Orthonormal Fourier transform over the last two dimensions, …, H, W → …, H, ⌊W/2⌋ + 1, 2: real and imaginary part of the half that determines the other. float32 or float64. */
+export function rfft2(input: Tensor): Tensor {
+  return run(specs.rfft2, [input]);
 }
 
 /** max(input, 0). */

@@ -77,6 +77,8 @@ export const samples: Record<keyof typeof t.specs, Sample[]> = {
   mean: [{ inputs: [at(2, 3, 4)], run: (x) => t.mean(x) }, { inputs: [at(2, 3, 4)], run: (x) => t.mean(x, [1]) }],
   max: one((x) => t.max(x), at(2, 4)),
 
+  rfft2: [{ inputs: [at(2, 4, 6)], run: (x) => t.rfft2(x) }, { inputs: [at(3, 5)], run: (x) => t.rfft2(x) }],
+
   relu: one((x) => t.relu(x), image),
   leakyRelu: one((x) => t.leakyRelu(x, 0.2), image),
   prelu: [{ inputs: [image, at(3)], run: (x, w) => t.prelu(x, w) }, { inputs: [at(2, 3), at(1)], run: (x, w) => t.prelu(x, w) }],
