@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { status } from '@unshake/libtorch';
+import { groupBackends, status } from '@unshake/libtorch';
 import { synthScenes } from '../src/blur/synth.js';
 import { loadConfig, parseConfig } from '../src/config.js';
 import { AbortedError, UnshakeError } from '../src/errors.js';
@@ -80,6 +80,18 @@ test('seeds, settings and a budget of time reach the runs; each is evaluated whe
   assert.deepEqual(report.sets, [{ title: data, pairs: 4, measured: 2 }], notices.join('\n'));
   assert.match(readFileSync(join(out, 'table.md'), 'utf8'), /stopped at 1 of 10000 steps/);
   assert.deepEqual((await runExperiments([join(folder, 'c.yaml')], out, { data, seeds: [4, 5], set: ['crop=24'], minutes: 1e-6 })).outcomes.map(({ outcome }) => outcome), ['finished', 'finished']);
+});
+
+const skipPair = skip || (!groupBackends().includes('gloo') && 'the addon was built without Gloo (apt-get install libgloo-dev)');
+test('--nproc 2: two processes share each batch, and a run that was stopped continues with two', { skip: skipPair }, () => {
+  const out = join(folder, 'pair'), file = experiment('pair', { steps: 2 });
+  const first = unshake(file, '--data', data, '--nproc', '2', '-o', out);
+  assert.equal(first.status, 0, first.stderr);
+  const again = unshake(file, '--data', data, '--nproc', '2', '--steps', '4', '-o', out);
+  assert.equal(again.status, 0, again.stderr);
+  assert.match(again.stdout, /report\.html: 1 trained, 0 finished before, 0 failed/);
+  const log = readLog(join(out, 'runs/pair-seed1'));
+  assert.deepEqual(log.map(({ step, effectiveBatch }) => [step, effectiveBatch]), [[1, 2], [2, 2], [3, 2], [4, 2]]);
 });
 
 test('a run that fails is passed over and named, on the page and by the exit code', { skip }, () => {
