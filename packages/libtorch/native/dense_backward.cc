@@ -41,7 +41,7 @@ at::Tensor through_dilated(const Field& field, const at::Tensor& z1, const at::T
                            const Layer& layer, int64_t dilation, const at::Tensor& to_normalised, Partial& sums) {
   const Sizes& s = field.sizes;
   const auto& k = *field.kernels;
-  const int64_t width = s.bottleneck, growth = s.growth, element = z1.element_size(), columns_padded = padded(growth, k.panel), tiles = columns_padded / k.panel;
+  const int64_t width = s.bottleneck, growth = s.growth, element = z1.element_size(), columns_padded = k.padded(growth), tiles = (growth + k.panel - 1) / k.panel;
   const float slope = field.options.activate_bottleneck ? kSlope : 1;
   const at::Tensor w = as_float(layer.w2);
   const Packed weight = pack(k, w.data_ptr<float>(), {9, 1}, {growth, 9 * width}, {width, 9});
@@ -74,8 +74,8 @@ at::Tensor through_dilated(const Field& field, const at::Tensor& z1, const at::T
                      g2.r.data() + channel, s.width, growth, ring.pixel(filled, 0), growth);
           for (int64_t alignment = 0; alignment < alignments; alignment++) {
             for (int64_t tile = 0; tile < tiles; tile++) {
-              const int64_t column = tile * k.panel;
-              k.interleave(ring.pixel(filled, alignment - dilation) + column * element, growth, ring_units - alignment, std::min<int64_t>(k.panel, growth - column), k.panel, pairs_at(filled, alignment, tile));
+              const int64_t column = tile * k.panel, columns = std::min<int64_t>(k.panel, growth - column);
+              k.interleave(ring.pixel(filled, alignment - dilation) + column * element, growth, ring_units - alignment, columns, k.panel_width(columns), pairs_at(filled, alignment, tile));
             }
           }
         }
@@ -85,9 +85,9 @@ at::Tensor through_dilated(const Field& field, const at::Tensor& z1, const at::T
         for (int64_t at = 0; at < s.width; at += kChunk) {
           const int64_t rows = std::min(kChunk, s.width - at);
           for (int64_t panel = 0; panel < weight.panels; panel++) {
-            const int64_t column = panel * k.panel;
-            k.multiply(ring.start() + at * growth * element, growth / k.pair, taps, 9, growth / k.pair, weight.panel(panel), rows, c.data(), k.panel);
-            k.add(c.data(), k.panel, true, rows, std::min<int64_t>(k.panel, width - column), at_element(to_normalised, (pixel + at) * width + column), width);
+            const int64_t column = panel * k.panel, columns = std::min<int64_t>(k.panel, width - column);
+            k.multiply(ring.start() + at * growth * element, growth / k.pair, taps, 9, growth / k.pair, weight.panel(panel), k.panel_width(columns), rows, c.data(), k.panel);
+            k.add(c.data(), k.panel, true, rows, columns, at_element(to_normalised, (pixel + at) * width + column), width);
           }
         }
         k.gradient_sums(at_element(z1, pixel * width), width, at_element(to_normalised, pixel * width), width, n1.at(image), slope, s.width, width, sums.at(b, 0), sums.at(b, 1));
@@ -98,8 +98,9 @@ at::Tensor through_dilated(const Field& field, const at::Tensor& z1, const at::T
           const int64_t other = y - (t / 3 - 1) * dilation, shift = dilation - (t % 3 - 1) * dilation;
           if (other < 0 || other >= s.height) continue;
           for (int64_t tile = 0; tile < tiles; tile++) {
-            const uint32_t* right = pairs_at(other, shift % k.pair, tile) + shift / k.pair * k.panel;
-            k.accumulate(row_pairs.data(), width, right, units, width, sum + t * width * columns_padded + tile * k.panel, columns_padded);
+            const int64_t panel_width = k.panel_width(growth - tile * k.panel);
+            const uint32_t* right = pairs_at(other, shift % k.pair, tile) + shift / k.pair * panel_width;
+            k.accumulate(row_pairs.data(), width, right, panel_width, units, width, sum + t * width * columns_padded + tile * k.panel, columns_padded);
           }
         }
       }
@@ -113,7 +114,7 @@ at::Tensor through_bottleneck(const Field& field, const at::Tensor& features, co
                               const Layer& layer, const at::Tensor& to_features, bool overwrite) {
   const Sizes& s = field.sizes;
   const auto& k = *field.kernels;
-  const int64_t channels = layer.w1.size(1), width = s.bottleneck, total = features.size(1), element = z1.element_size(), columns_padded = padded(channels, k.panel);
+  const int64_t channels = layer.w1.size(1), width = s.bottleneck, total = features.size(1), element = z1.element_size(), columns_padded = k.padded(channels);
   const float slope = field.options.activate_bottleneck ? kSlope : 1;
   const at::Tensor w = as_float(layer.w1);
   const Packed weight = pack(k, w.data_ptr<float>(), {1, 0}, {width, channels}, {channels, 1});
@@ -133,18 +134,18 @@ at::Tensor through_bottleneck(const Field& field, const at::Tensor& features, co
         std::fill_n(rows_of_gradient.data() + rows * width * element, width * element, 0);  // the second half of an odd last pair
         k.interleave(rows_of_gradient.data(), width, units, width, width, left.data());
         for (int64_t panel = 0; panel < weight.panels; panel++) {
-          const int64_t column = panel * k.panel, columns = std::min<int64_t>(k.panel, channels - column);
-          k.multiply(rows_of_gradient.data(), width / k.pair, &start, 1, width / k.pair, weight.panel(panel), rows, c.data(), k.panel);
+          const int64_t column = panel * k.panel, columns = std::min<int64_t>(k.panel, channels - column), panel_width = k.panel_width(columns);
+          k.multiply(rows_of_gradient.data(), width / k.pair, &start, 1, width / k.pair, weight.panel(panel), panel_width, rows, c.data(), k.panel);
           k.add(c.data(), k.panel, overwrite, rows, columns, at_element(to_features, pixel * total + column), total);
           const char* from_features = at_element(features, pixel * total + column);
           if (rows % k.pair != 0) {  // the pair's second pixel may lie past the end of the buffer
             for (int64_t i = 0; i < rows; i++) std::copy_n(from_features + i * total * element, columns * element, rows_of_features.data() + i * k.panel * element);
             std::fill_n(rows_of_features.data() + rows * k.panel * element, k.panel * element, 0);
-            k.interleave(rows_of_features.data(), k.panel, units, columns, k.panel, right.data());
+            k.interleave(rows_of_features.data(), k.panel, units, columns, panel_width, right.data());
           } else {
-            k.interleave(from_features, total, units, columns, k.panel, right.data());
+            k.interleave(from_features, total, units, columns, panel_width, right.data());
           }
-          k.accumulate(left.data(), width, right.data(), units, width, to_weight.of(thread) + column, columns_padded);
+          k.accumulate(left.data(), width, right.data(), panel_width, units, width, to_weight.of(thread) + column, columns_padded);
         }
       }
     }

@@ -40,7 +40,7 @@ void bottleneck(const Field& field, const at::Tensor& features, const Layer& lay
         const int64_t rows = std::min(kChunk, count - at);
         for (int64_t panel = 0; panel < weight.panels; panel++) {
           const int64_t column = panel * k.panel, columns = std::min<int64_t>(k.panel, width - column);
-          k.multiply(at_element(features, (pixel + at) * total), total / k.pair, &start, 1, channels / k.pair, weight.panel(panel), rows, c.data(), k.panel);
+          k.multiply(at_element(features, (pixel + at) * total), total / k.pair, &start, 1, channels / k.pair, weight.panel(panel), k.panel_width(columns), rows, c.data(), k.panel);
           k.store(c.data(), k.panel, bias.defined() ? values_of(bias) + column : nullptr, rows, columns, at_element(z, (pixel + at) * width + column), width, at == 0, moments.moments(b, column));
         }
       }
@@ -78,7 +78,7 @@ void dilated(const Field& field, const at::Tensor& z1, const Norm& norm, const L
           const int64_t rows = std::min(kChunk, s.width - at);
           for (int64_t panel = 0; panel < weight.panels; panel++) {
             const int64_t column = panel * k.panel, columns = std::min<int64_t>(k.panel, growth - column);
-            k.multiply(ring.start() + at * width * z1.element_size(), width / k.pair, taps, 9, width / k.pair, weight.panel(panel), rows, c.data(), k.panel);
+            k.multiply(ring.start() + at * width * z1.element_size(), width / k.pair, taps, 9, width / k.pair, weight.panel(panel), k.panel_width(columns), rows, c.data(), k.panel);
             k.store(c.data(), k.panel, bias.defined() ? values_of(bias) + column : nullptr, rows, columns, at_element(z2, (pixel + at) * growth + column), growth,
                     y == block.row && at == 0, moments.moments(b, column));
           }

@@ -26,14 +26,14 @@ static uint32_t bits_of(float value) {
 static uint32_t bfloat_of(float value) { return c10::BFloat16(value).x; }
 
 Packed pack(const kernels::Kernels& kernels, const float* weight, Axis taps, Axis k, Axis n) {
-  const int64_t panel = kernels.panel, units = k.size / kernels.pair, panels = padded(n.size, panel) / panel;
+  const int64_t panel = kernels.panel, units = k.size / kernels.pair, panels = (n.size + panel - 1) / panel;
   Packed packed{std::vector<uint32_t>(panels * taps.size * units * panel), panels, taps.size * units * panel};
   at::parallel_for(0, panels * taps.size, 1, [&](int64_t from, int64_t to) {
     for (int64_t item = from; item < to; item++) {
-      const int64_t first = item / taps.size * panel, columns = std::min(panel, n.size - first);
-      const float* w = weight + item % taps.size * taps.stride + first * n.stride;
-      uint32_t* out = packed.units.data() + item * units * panel;
-      for (int64_t u = 0; u < units; u++, out += panel) {
+      const int64_t tap = item % taps.size, first = item / taps.size * panel, columns = std::min(panel, n.size - first), width = kernels.panel_width(columns);
+      const float* w = weight + tap * taps.stride + first * n.stride;
+      uint32_t* out = packed.units.data() + item / taps.size * packed.panel_units + tap * units * width;
+      for (int64_t u = 0; u < units; u++, out += width) {
         for (int64_t c = 0; c < columns; c++) {
           const float* at = w + c * n.stride + u * kernels.pair * k.stride;
           out[c] = kernels.pair == 1 ? bits_of(*at) : bfloat_of(*at) | bfloat_of(at[k.stride]) << 16;

@@ -15,14 +15,12 @@ void in_parts(int64_t blocks, const std::function<void(int, int64_t, int64_t)>& 
 // A weight packed for Kernels::multiply: element (tap, k, n) at those strides → [panel of n][tap][unit of k][column], zeros past n.
 struct Packed {
   std::vector<uint32_t> units;
-  int64_t panels, panel_units;
+  int64_t panels, panel_units;  // units of a full panel; only the last may have less
   const uint32_t* panel(int64_t index) const { return units.data() + index * panel_units; }
 };
 struct Axis { int64_t size, stride; };
 Packed pack(const kernels::Kernels& kernels, const float* weight, Axis taps, Axis k, Axis n);
 at::Tensor as_float(const at::Tensor& weight);  // plain memory
-
-inline int64_t padded(int64_t columns, int64_t panel) { return (columns + panel - 1) / panel * panel; }
 
 inline char* at_element(const at::Tensor& tensor, int64_t element) { return static_cast<char*>(tensor.data_ptr()) + element * tensor.element_size(); }
 

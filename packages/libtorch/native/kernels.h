@@ -3,7 +3,7 @@
 //
 // Products see memory as 32-bit units: one float, or two bfloat16 neighbours in the summed dimension, whose products the processor
 // adds in one instruction. Both then have the same loops, and sums are float always. The right side is packed into panels of
-// `panel` columns, [panel][unit][column].
+// `panel` columns, or of half as many where half will do: [panel][unit][column].
 #pragma once
 #include "bfloat.h"
 
@@ -27,10 +27,15 @@ struct Kernels {
   int pair;   // elements of the summed dimension in a unit
   int panel;  // columns of a packed panel
 
-  // c[i][0..panel) = Σ_taps Σ_unit a[i · row + tap + unit] · b[tap][unit][0..panel), for i < rows.
-  void (*multiply)(const void* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, int64_t rows, float* c, int64_t ldc);
-  // c[i][0..panel) += Σ_unit a[unit][i] · b[unit][0..panel), for i < rows: a weight's gradient, summed over pixels.
-  void (*accumulate)(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t units, int64_t rows, float* c, int64_t ldc);
+  // Of the panel that holds `columns` of them.
+  int64_t panel_width(int64_t columns) const { return columns <= panel / 2 ? panel / 2 : panel; }
+  // `columns` rounded up to whole panels, the last of which may be a half.
+  int64_t padded(int64_t columns) const { return (columns + panel / 2 - 1) / (panel / 2) * (panel / 2); }
+
+  // c[i][0..width) = Σ_taps Σ_unit a[i · row + tap + unit] · b[tap][unit][0..width), for i < rows, where `width` is that of the panel.
+  void (*multiply)(const void* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, int64_t width, int64_t rows, float* c, int64_t ldc);
+  // c[i][0..width) += Σ_unit a[unit][i] · b[unit][0..width), for i < rows: a weight's gradient, summed over pixels.
+  void (*accumulate)(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t width, int64_t units, int64_t rows, float* c, int64_t ldc);
   // out[unit][column] from `pair` rows of x a unit; columns from `columns` to `width` become 0. Rows are readable up to a whole unit.
   void (*interleave)(const void* x, int64_t ldx, int64_t units, int64_t columns, int64_t width, uint32_t* out);
 

@@ -18,6 +18,14 @@ struct Simd {
   static INLINED void store(float* to, Vector value) { _mm256_storeu_ps(to, value); }
   static INLINED Vector spread(const uint32_t* from) { return _mm256_broadcast_ss(reinterpret_cast<const float*>(from)); }
   static INLINED Vector multiply_add(Vector sum, Vector a, Vector b) { return _mm256_fmadd_ps(a, b, sum); }
+  static INLINED Vector wide(const Element* from) { return load(from); }
+  static INLINED void put(Element* to, Vector value) { store(to, value); }
+  static INLINED Vector all(float value) { return _mm256_set1_ps(value); }
+  static INLINED Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
+  static INLINED Vector subtract(Vector a, Vector b) { return _mm256_sub_ps(a, b); }
+  static INLINED Vector multiply(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
+  static INLINED Vector fused(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
+  static INLINED Vector where_positive(Vector x, Vector yes, Vector no) { return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, zero(), _CMP_GT_OQ)); }
 };
 }  // namespace
 const Kernels* const avx2_float = &Made<Simd>::table;
