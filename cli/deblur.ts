@@ -68,6 +68,7 @@ async function allPictures(inputs: string[], flags: Flags, settings: DeblurOptio
 async function withModel<T>(flags: Flags, work: (model: Model, signal: AbortSignal, bar: Bar) => Promise<T>): Promise<T> {
   const model = await openNamedModel(flags.model, { device: flags.device as Device });
   if (model.whole) note(`${model.name} takes statistics over the whole picture: pictures are run whole, not in tiles`);
+  if (model.invents) note(`${model.name} was trained to look sharp: it may invent detail. Don't rely on letters, numbers or faces in its pictures`);
   if (model.choice && process.stderr.isTTY) note(`on ${model.choice}`);
 
   const interrupted = new AbortController();

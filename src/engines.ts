@@ -24,7 +24,7 @@ export async function openEngine(name: string, engine?: Engine): Promise<{ model
 
 /** The averaged weights in float32, on a GPU where libtorch has one. Pictures run whole. */
 async function openCheckpoint(path: string): Promise<Model> {
-  const [{ loadGenerator }, { restore }, torch] = await Promise.all([import('./checkpoint.js'), import('./models/index.js'), import('@unshake/libtorch')]);
+  const [{ loadGenerator }, { learnsFromLooks }, { restore }, torch] = await Promise.all([import('./checkpoint.js'), import('./losses/notes.js'), import('./models/index.js'), import('@unshake/libtorch')]);
   const { available, reason } = torch.status();
   if (!available) throw new MissingError(`a checkpoint is evaluated by libtorch: ${reason}`);
   const { generator, info } = loadGenerator(path);
@@ -32,6 +32,7 @@ async function openCheckpoint(path: string): Promise<Model> {
   generator.moveTo(device);
   return {
     name: `${info.config.name} step ${info.step}`, license: 'unknown', multiple: generator.multiple, overlap: generator.receptiveRadius, whole: true,
+    invents: learnsFromLooks(info.config),
     device: device === 'cpu' ? 'cpu' : 'cuda',
     async run(input, width, height) {
       try {

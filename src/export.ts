@@ -9,6 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { InferenceSession } from 'onnxruntime-node';
 import { loadGenerator } from './checkpoint.js';
 import { messageOf, MissingError, ModelError, throwIfAborted } from './errors.js';
+import { learnsFromLooks } from './losses/notes.js';
 import { findModel } from './model-path.js';
 import { restore, type Generator } from './models/index.js';
 import { buildOnnx } from './onnx/build.js';
@@ -34,6 +35,8 @@ export interface Traits {
   overlap: number;
   /** It takes statistics over the whole picture, so it can't run on tiles. */
   whole: boolean;
+  /** It was trained to look right, so that detail in its pictures may be invented. */
+  invents: boolean;
 }
 
 export interface Exported {
@@ -71,7 +74,7 @@ export async function exportModel(model: string, out: string, options: ExportMod
   if (!available) throw new MissingError(`export compares with libtorch: ${reason}`);
   const { generator, info } = loadGenerator(file.path);
   try {
-    return await exportGenerator(generator, out, { name: name ?? info.config.name, license, ...rest });
+    return await exportGenerator(generator, out, { name: name ?? info.config.name, license, invents: learnsFromLooks(info.config), ...rest });
   } finally {
     generator.release();
   }
@@ -83,8 +86,8 @@ export async function exportModel(model: string, out: string, options: ExportMod
  * @param out the file to write; it appears complete or not at all
  * @throws ModelError naming the op that can't be exported, or saying where the file differs from the network
  */
-export async function exportGenerator(generator: Generator, out: string, options: ExportOptions & Pick<Traits, 'name' | 'license'>): Promise<Exported> {
-  const { name, license, half = false, onProgress, signal } = options;
+export async function exportGenerator(generator: Generator, out: string, options: ExportOptions & Pick<Traits, 'name' | 'license'> & Partial<Pick<Traits, 'invents'>>): Promise<Exported> {
+  const { name, license, invents = false, half = false, onProgress, signal } = options;
   const sizes = testSizes(generator.multiple), total = sizes.length + 3;
   const step = async (done: number, label: string): Promise<void> => {
     await nextTurn(); // both runtimes block this thread: Ctrl-C and the progress bar get their turn here
@@ -94,7 +97,7 @@ export async function exportGenerator(generator: Generator, out: string, options
 
   await step(0, 'tracing');
   const { graph, mixesWholeImage } = lower(generator.eval(), name, half);
-  const traits: Traits = { name, license, multiple: generator.multiple, overlap: generator.receptiveRadius, whole: generator.whole || mixesWholeImage };
+  const traits: Traits = { name, license, multiple: generator.multiple, overlap: generator.receptiveRadius, whole: generator.whole || mixesWholeImage, invents };
   const session = await open(buildOnnx(graph), name);
   const comparisons: Exported['comparisons'] = [];
   try {
@@ -114,9 +117,10 @@ export async function exportGenerator(generator: Generator, out: string, options
   return { output: out, bytes: bytes.length, traits, comparisons };
 }
 
-function metadataOf({ name, license, multiple, overlap, whole }: Traits): Record<string, string> {
+function metadataOf({ name, license, multiple, overlap, whole, invents }: Traits): Record<string, string> {
   return {
     'unshake.name': name, 'unshake.license': license, 'unshake.multiple': String(multiple), 'unshake.overlap': String(overlap), 'unshake.whole': whole ? '1' : '0',
+    'unshake.invents': invents ? '1' : '0',
   };
 }
 

@@ -45,6 +45,14 @@ test('one picture: NAME.deblurred.EXT beside it, a line on stdout, nothing on st
   assert.equal(largestDifference((await readImage(join(folder, 'photo.deblurred.png'))).image, noisyImage(120, 90)), 0);
 });
 
+test('a network that may invent detail says so at each use', async () => {
+  const inventing = join(folder, 'inventing.onnx');
+  await writeFile(inventing, identityModel({ invents: true }));
+  const { code, stderr } = await unshake(['deblur', photo, '--model', inventing, '-o', join(folder, 'invented.png')]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /it may invent detail\. Don't rely on letters, numbers or faces/);
+});
+
 test('--json is one document of the documented shape, bad files listed, exit code 1', async () => {
   const broken = join(folder, 'broken.jpg'), out = join(folder, 'out');
   await writeFile(broken, 'broken');

@@ -162,6 +162,24 @@ test('a run\'s best checkpoint becomes a file that deblur can open', { skip }, a
   await assert.rejects(exportModel(out, join(folder, 'again.onnx')), /is an ONNX file already/);
 });
 
+test('a network that a discriminator or a perceptual loss has trained says so in its file', { skip }, async () => {
+  const network = { name: 'tiny', generator: { type: 'residual-unet', width: 4, blocks: [1, 1, 1] } }, critic = { type: 'patch', ndf: 4 };
+  const cases = [
+    [{}, false], [{ discriminator: critic }, true], [{ discriminator: critic, losses: { adversarial: { weight: 0 } } }, false],
+    [{ discriminator: critic, losses: { adversarial: { detachFake: true } } }, false],
+  ] as const;
+  for (const [settings, invents] of cases) {
+    const checkpoint = join(folder, 'looks.safetensors'), out = join(folder, 'looks.onnx');
+    const players = makePlayers(parseConfig({ ...network, ...settings }, 'test'), 'cpu');
+    saveBest(checkpoint, 1, players, { step: 1, psnr: 30 });
+    releasePlayers(players);
+    assert.equal((await exportModel(checkpoint, out)).traits.invents, invents, JSON.stringify(settings));
+    const model = await openModel(out);
+    assert.equal(model.invents, invents);
+    await model.release();
+  }
+});
+
 test('wrong use of the command exits with 2, a model that is not there with 1', async () => {
   assert.equal(await main(['export', 'nothing', '-o', 'model.txt']), 2);
   assert.equal(await main(['export', 'nothing']), 2);

@@ -14,14 +14,15 @@ import { blockModel, identityModel, wideModel } from './small-models.js';
 
 test('a model tells its traits from the metadata', async () => {
   const model = await openModel(blockModel());
-  const { name, multiple, overlap, whole, license, device } = model;
-  assert.deepEqual({ name, multiple, overlap, whole, license }, { name: 'block', multiple: 4, overlap: 16, whole: false, license: 'MIT' });
+  const { name, multiple, overlap, whole, invents, license, device } = model;
+  assert.deepEqual({ name, multiple, overlap, whole, invents, license }, { name: 'block', multiple: 4, overlap: 16, whole: false, invents: false, license: 'MIT' });
   assert.ok(device === 'cpu' || device === 'cuda');
   await model.release();
 });
 
 test('without metadata a model runs whole and on a multiple of 32; nonsense in it is refused', () => {
-  assert.deepEqual(traitsOf({}, 'some/net.onnx'), { name: 'net', license: 'unknown', multiple: 32, overlap: 0, whole: true });
+  assert.deepEqual(traitsOf({}, 'some/net.onnx'), { name: 'net', license: 'unknown', multiple: 32, overlap: 0, whole: true, invents: false });
+  assert.equal(traitsOf({ 'unshake.invents': '1' }, 'net').invents, true);
   assert.equal(traitsOf({ 'unshake.overlap': '8' }, 'net').whole, false);
   for (const [key, value] of [['multiple', '0'], ['multiple', 'four'], ['overlap', '-1'], ['overlap', '']]) {
     assert.throws(() => traitsOf({ [`unshake.${key}`]: value }, 'net.onnx'), (error) => error instanceof ModelError && /net\.onnx: metadata unshake\./.test(error.message));

@@ -3,15 +3,15 @@ import { buildOnnx, type OnnxAttribute, type OnnxNode, type OnnxTensor } from '.
 import { toFloat16 } from '../src/onnx/float16.js';
 import { randomAt } from '../src/random.js';
 
-interface Traits { multiple: number; overlap: number; whole: boolean; name: string }
+interface Traits { multiple: number; overlap: number; whole: boolean; name: string; invents?: boolean }
 
-function finish(nodes: OnnxNode[], initializers: OnnxTensor[], { multiple, overlap, whole, name }: Traits): Uint8Array {
+function finish(nodes: OnnxNode[], initializers: OnnxTensor[], { multiple, overlap, whole, name, invents = false }: Traits): Uint8Array {
   const dims = ['batch', 3, 'height', 'width'];
   return buildOnnx({
     nodes, initializers, inputs: [{ name: 'input', dims }], outputs: [{ name: 'output', dims }],
     metadata: {
       'unshake.multiple': String(multiple), 'unshake.overlap': String(overlap), 'unshake.whole': whole ? '1' : '0',
-      'unshake.name': name, 'unshake.license': 'MIT',
+      'unshake.name': name, 'unshake.license': 'MIT', 'unshake.invents': invents ? '1' : '0',
     },
   });
 }
@@ -42,10 +42,10 @@ class Chain {
 }
 
 /** output = input. */
-export function identityModel(): Uint8Array {
+export function identityModel({ invents = false } = {}): Uint8Array {
   const chain = new Chain();
   chain.add('Identity', ['input'], {}, 'output');
-  return finish(chain.nodes, chain.weights, { multiple: 1, overlap: 0, whole: false, name: 'identity' });
+  return finish(chain.nodes, chain.weights, { multiple: 1, overlap: 0, whole: false, name: 'identity', invents });
 }
 
 /** A 9×9 mean with zero padding: symmetric, and sees exactly 4 pixels to each side. `overlap` may lie about that. */

@@ -15,3 +15,8 @@ export function lossNotes({ fidelity, losses: { perceptual } }: Config): string[
   if (fidelity === 'as-coded') notes.push("as coded: with the slips of the report's program");
   return notes;
 }
+
+/** Whether a gradient that rewards looking sharp, not being near the sharp picture, reached the generator. */
+export function learnsFromLooks({ discriminator, losses: { adversarial, perceptual } }: Config): boolean {
+  return (discriminator !== null && adversarial.weight > 0 && !adversarial.detachFake) || (perceptual !== null && perceptual.weight > 0);
+}

@@ -17,6 +17,8 @@ export interface ModelTraits {
   readonly overlap: number;
   /** True when the network takes statistics over the whole picture, so that tiles would come out differently: `unshake.whole`. */
   readonly whole: boolean;
+  /** True when the network was trained to look right, by a discriminator or a perceptual loss: it may add detail that was never there. `unshake.invents` */
+  readonly invents: boolean;
 }
 
 export interface Model extends ModelTraits {
@@ -58,5 +60,6 @@ export function traitsOf(metadata: Record<string, string>, file: string): ModelT
     multiple: count('unshake.multiple', 1, 32),
     overlap: count('unshake.overlap', 0, 0),
     whole: metadata['unshake.whole'] === '1' || metadata['unshake.overlap'] === undefined,
+    invents: metadata['unshake.invents'] === '1',
   };
 }
