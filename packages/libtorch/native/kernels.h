@@ -54,6 +54,11 @@ struct Kernels {
   // out = p · h − q − r · (x − mean).
   void (*gradient)(const void* x, int64_t ldx, const void* g, int64_t ldg, Affine norm, float slope, const float* p, const float* q, const float* r, int64_t rows,
                    int64_t columns, void* out, int64_t ldo);
+
+  // A norm of each row by itself: out = n · weight + bias with n = (x − mean) · rstd; mean and rstd of each row are kept, two floats.
+  void (*normalise_rows)(const void* x, int64_t rows, int64_t columns, float eps, const float* weight, const float* bias, void* out, float* kept);
+  // Its gradient from g; Σg · n and Σg, the weight's and the bias's, are added.
+  void (*normalise_rows_gradient)(const void* x, const void* g, int64_t rows, int64_t columns, const float* weight, const float* kept, void* out, float* to_weight, float* to_bias);
 };
 
 extern const Kernels* const avx512_bf16;  // null where the compiler can't

@@ -26,6 +26,10 @@ struct Simd {
   static INLINED Vector multiply(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
   static INLINED Vector fused(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
   static INLINED Vector where_positive(Vector x, Vector yes, Vector no) { return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(x, zero(), _CMP_GT_OQ)); }
+  static INLINED float total(Vector a) {
+    const __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)), pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
+  }
 };
 }  // namespace
 const Kernels* const avx2_float = &Made<Simd>::table;

@@ -28,6 +28,7 @@ struct Simd {
   static INLINED Vector multiply(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
   static INLINED Vector fused(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
   static INLINED Vector where_positive(Vector x, Vector yes, Vector no) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, zero(), _CMP_GT_OQ), no, yes); }
+  static INLINED float total(Vector a) { return _mm512_reduce_add_ps(a); }
 };
 }  // namespace
 const Kernels* const avx512_bf16 = &Made<Simd>::table;

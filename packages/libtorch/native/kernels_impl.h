@@ -220,7 +220,55 @@ template <class S> struct Made {
     });
   }
 
-  static constexpr Kernels table = {S::pair, 2 * S::lanes, multiply, accumulate, interleave, moments, store, add, activate, gradient_sums, gradient};
+  // Σ term(Simd, column) of a row, where a Simd's term is a vector of columns.
+  template <class Term> static INLINED float total(int64_t columns, const Term& term) {
+    int64_t j = 0;
+    auto sums = S::all(0);
+    for (; j + S::lanes <= columns; j += S::lanes) sums = S::add(sums, term(S(), j));
+    float sum = S::total(sums);
+    for (; j < columns; j++) sum += term(Single<T>(), j);
+    return sum;
+  }
+
+  static void normalise_rows(const void* from, int64_t rows, int64_t columns, float eps, const float* weight, const float* bias, void* to, float* kept) {
+    const T* x = static_cast<const T*>(from);
+    T* out = static_cast<T*>(to);
+    for (int64_t i = 0; i < rows; i++, x += columns, out += columns, kept += 2) {
+      const float mean = total(columns, [&](auto simd, int64_t j) { return decltype(simd)::wide(x + j); }) / columns;
+      const float variance = total(columns, [&](auto simd, int64_t j) {
+        using P = decltype(simd);
+        const auto d = P::subtract(P::wide(x + j), P::all(mean));
+        return P::multiply(d, d);
+      }) / columns;
+      const float rstd = 1 / std::sqrt(variance + eps);
+      sweep_columns<S>(columns, [&](auto some, int64_t j) {
+        using C = decltype(some);
+        C::fused((C::wide(x + j) - C::all(mean)) * C::all(rstd), C::load(weight + j), C::load(bias + j)).put(out + j);
+      });
+      kept[0] = mean;
+      kept[1] = rstd;
+    }
+  }
+
+  static void normalise_rows_gradient(const void* from, const void* gradient, int64_t rows, int64_t columns, const float* weight, const float* kept, void* to, float* to_weight, float* to_bias) {
+    const T *x = static_cast<const T*>(from), *g = static_cast<const T*>(gradient);
+    T* out = static_cast<T*>(to);
+    for (int64_t i = 0; i < rows; i++, x += columns, g += columns, out += columns, kept += 2) {
+      const float mean = kept[0], rstd = kept[1];
+      const auto weighted = [&](auto simd, int64_t j) { using P = decltype(simd); return P::multiply(P::wide(g + j), P::load(weight + j)); };
+      const float mean_h = total(columns, weighted) / columns;
+      const float mean_hn = total(columns, [&](auto simd, int64_t j) { using P = decltype(simd); return P::multiply(weighted(simd, j), P::subtract(P::wide(x + j), P::all(mean))); }) * rstd / columns;
+      sweep_columns<S>(columns, [&](auto some, int64_t j) {
+        using C = decltype(some);
+        const C n = (C::wide(x + j) - C::all(mean)) * C::all(rstd), given = C::wide(g + j);
+        ((given * C::load(weight + j) - C::all(mean_h) - n * C::all(mean_hn)) * C::all(rstd)).put(out + j);
+        C::fused(given, n, C::load(to_weight + j)).store(to_weight + j);
+        (given + C::load(to_bias + j)).store(to_bias + j);
+      });
+    }
+  }
+
+  static constexpr Kernels table = {S::pair, 2 * S::lanes, multiply, accumulate, interleave, moments, store, add, activate, gradient_sums, gradient, normalise_rows, normalise_rows_gradient};
 };
 
 }  // namespace

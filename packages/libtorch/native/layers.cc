@@ -100,12 +100,6 @@ at::Tensor conv_transpose2d(const at::Tensor& input, const at::Tensor& weight, c
   return conv_transpose2d_on_cpu(x, w, b, stride, padding, output_padding, groups, dilation);
 }
 
-at::Tensor layer_norm2d(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, double eps) {
-  // Channels-last memory makes N, H, W, C a view: layer_norm then runs over contiguous rows.
-  const at::Tensor rows = input.permute({0, 2, 3, 1});
-  return at::layer_norm(rows, {input.size(1)}, weight.to(rows.scalar_type()), bias.to(rows.scalar_type()), eps).permute({0, 3, 1, 2});
-}
-
 at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear) {
   const std::vector<int64_t> size = {input.size(2) * scale, input.size(3) * scale};
   return keep_layout(bilinear ? at::upsample_bilinear2d(input, size, false) : at::upsample_nearest2d(input, size), input);
