@@ -46,7 +46,7 @@ const generator = z.discriminatedUnion('type', [
     width: positiveInteger.default(48), //                        channels at the highest resolution inside; doubled at each scale below
     blocks: z.tuple([positiveInteger, positiveInteger, positiveInteger]).default([2, 2, 6]), // residual blocks at 1/2, 1/4, 1/8
     shuffle: z.union([z.literal(2), z.literal(4)]).default(2), // pixel-unshuffle before anything else; 4: blocks stand at 1/4, 1/8, 1/16
-    block: z.enum(['plain', 'normed', 'naf']).default('plain'), // normed: a norm before each, for higher learning rates; naf: NAFNet's without its pooling over the image
+    block: z.enum(['plain', 'naf']).default('plain'), //          naf: NAFNet's block without its pooling over the image
   }),
 ]);
 

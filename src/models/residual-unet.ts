@@ -26,21 +26,7 @@ class PlainBlock extends Module implements Block {
     noGrad(() => mulScalar_(this.c2.weight, 0.3)); // near the identity at first: without norms, deep sums would grow
   }
 
-  forward(x: Tensor): Tensor { return add(x, this.branch(x)); }
-
-  protected branch(x: Tensor): Tensor { return this.c2.forward(leakyRelu(this.c1.forward(x), 0.1)); }
-}
-
-/** The plain block behind a norm over each pixel's channels: with it the network bears learning rates several times as high. */
-class NormedBlock extends PlainBlock {
-  norm;
-
-  constructor(channels: number) {
-    super(channels);
-    this.norm = new LayerNorm2d(channels);
-  }
-
-  override forward(x: Tensor): Tensor { return add(x, this.branch(this.norm.forward(x))); }
+  forward(x: Tensor): Tensor { return add(x, this.c2.forward(leakyRelu(this.c1.forward(x), 0.1))); }
 }
 
 /** Half of the channels times the other half. */
@@ -73,7 +59,7 @@ class NafBlock extends Module implements Block {
   }
 }
 
-const kinds = { plain: PlainBlock, normed: NormedBlock, naf: NafBlock };
+const kinds = { plain: PlainBlock, naf: NafBlock };
 
 const through = (list: readonly Block[], x: Tensor): Tensor => list.reduce((y, block) => block.forward(y), x);
 
