@@ -21,7 +21,7 @@ function computeCapability(): number | null {
 export function choosePrecision(wanted: Precision | 'auto', device: Device): Precision {
   if (wanted === 'fp16' && device === 'cpu') throw new ConfigError('precision: fp16 has no CPU kernels; use bf16, fp32 or auto');
   if (wanted !== 'auto') return wanted;
-  if (device === 'cpu') return version().isa === 'avx512_bf16' ? 'bf16' : 'fp32';
+  if (device === 'cpu') return ['avx512_bf16', 'amx_bf16', 'amx_emulated'].includes(version().isa) ? 'bf16' : 'fp32';
   return (computeCapability() ?? 0) >= 8 ? 'bf16' : 'fp16';
 }
 

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <type_traits>
 
@@ -62,11 +63,13 @@ struct Kernels {
 };
 
 extern const Kernels* const avx512_bf16;  // null where the compiler can't
+extern const Kernels* const amx_bf16;
+extern const Kernels* const amx_emulated;  // the same code over tiles in memory, slow: for tests on machines without AMX
 extern const Kernels* const avx512_float;
 extern const Kernels* const avx2_float;
 
 // The kernels for a dtype on this processor, or null: then op by op through ATen. The instruction set is the best that processor and
-// compiler have, no better than UNSHAKE_ISA or `limit_isa` say: avx512_bf16, avx512, avx2 or none.
+// compiler have, no better than UNSHAKE_ISA or `limit_isa` say: amx_bf16, avx512_bf16, avx512, avx2 or none.
 const Kernels* kernels_for(c10::ScalarType dtype);
 std::string isa();
 // Throws std::invalid_argument for an unknown name; "auto" lifts the limit.

@@ -1,4 +1,4 @@
-// bfloat16 with AVX512-BF16, whose dot products of pairs have twice the rate of float.
+// bfloat16 with AVX512-BF16, whose dot products of pairs have twice the rate of float, and with AMX on top of it.
 #include "kernels.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 10
@@ -31,8 +31,15 @@ struct Simd {
   static INLINED float total(Vector a) { return _mm512_reduce_add_ps(a); }
 };
 }  // namespace
+}  // namespace kernels
+
+#include "amx.h"
+
+namespace kernels {
 const Kernels* const avx512_bf16 = &Made<Simd>::table;
+const Kernels* const amx_bf16 = &Amx<HardwareTiles>::table;
+const Kernels* const amx_emulated = &Amx<EmulatedTiles>::table;
 }  // namespace kernels
 #else
-namespace kernels { const Kernels* const avx512_bf16 = nullptr; }
+namespace kernels { const Kernels *const avx512_bf16 = nullptr, *const amx_bf16 = nullptr, *const amx_emulated = nullptr; }
 #endif

@@ -7,12 +7,13 @@
 namespace kernels {
 namespace {
 
-// One register tile: Rows × one or two vectors. By rows (`row` apart, units next to each other) or, Transposed, by columns (units `row` apart).
-template <class S, int Vectors, int Rows, bool Transposed>
+// One register tile: Rows × one or two vectors, instead of what is in c or, Add, on top of it. By rows (`row` apart, units next to each other)
+// or, Transposed, by columns (units `row` apart).
+template <class S, int Vectors, int Rows, bool Transposed, bool Add>
 INLINED void tile(const uint32_t* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, float* c, int64_t ldc) {
   typename S::Vector sums[Rows][Vectors];
   UNROLLED for (int i = 0; i < Rows; i++) {
-    UNROLLED for (int v = 0; v < Vectors; v++) sums[i][v] = Transposed ? S::load(c + i * ldc + v * S::lanes) : S::zero();
+    UNROLLED for (int v = 0; v < Vectors; v++) sums[i][v] = Add ? S::load(c + i * ldc + v * S::lanes) : S::zero();
   }
   for (int t = 0; t < tap_count; t++) {
     const uint32_t* at = a + taps[t];
@@ -30,29 +31,29 @@ INLINED void tile(const uint32_t* a, ptrdiff_t row, const ptrdiff_t* taps, int t
   }
 }
 
-template <class S, int Vectors, int Rows, bool Transposed>
+template <class S, int Vectors, int Rows, bool Transposed, bool Add>
 __attribute__((noinline)) void one_tile(const uint32_t* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, float* c, int64_t ldc) {
-  tile<S, Vectors, Rows, Transposed>(a, row, taps, tap_count, units, b, c, ldc);
+  tile<S, Vectors, Rows, Transposed, Add>(a, row, taps, tap_count, units, b, c, ldc);
 }
 
 // Rows of a tile: all sums, a panel's row and one of a fill the registers.
 template <class S, int Vectors> constexpr int rows_of = Vectors == 2 ? S::rows : 2 * S::rows;
 
-template <class S, int Vectors, bool Transposed, int Rows = rows_of<S, Vectors>>
+template <class S, int Vectors, bool Transposed, bool Add, int Rows = rows_of<S, Vectors>>
 void tile_of(int64_t rows, const uint32_t* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, float* c, int64_t ldc) {
   if constexpr (Rows > 0) {
-    if (rows == Rows) one_tile<S, Vectors, Rows, Transposed>(a, row, taps, tap_count, units, b, c, ldc);
-    else tile_of<S, Vectors, Transposed, Rows - 1>(rows, a, row, taps, tap_count, units, b, c, ldc);
+    if (rows == Rows) one_tile<S, Vectors, Rows, Transposed, Add>(a, row, taps, tap_count, units, b, c, ldc);
+    else tile_of<S, Vectors, Transposed, Add, Rows - 1>(rows, a, row, taps, tap_count, units, b, c, ldc);
   }
 }
 
 // Rows in tiles of nearly equal size: a last tile of one row would waste most of its time.
-template <class S, int Vectors, bool Transposed>
+template <class S, int Vectors, bool Transposed, bool Add>
 void tiles(const uint32_t* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, int64_t rows, float* c, int64_t ldc) {
   const int64_t count = (rows + rows_of<S, Vectors> - 1) / rows_of<S, Vectors>;
   for (int64_t t = 0; t < count; t++) {
     const int64_t from = rows * t / count, to = rows * (t + 1) / count;
-    tile_of<S, Vectors, Transposed>(to - from, a + from * (Transposed ? 1 : row), row, taps, tap_count, units, b, c + from * ldc, ldc);
+    tile_of<S, Vectors, Transposed, Add>(to - from, a + from * (Transposed ? 1 : row), row, taps, tap_count, units, b, c + from * ldc, ldc);
   }
 }
 
@@ -104,14 +105,14 @@ template <class S> struct Made {
   using T = typename S::Element;
 
   static void multiply(const void* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, int64_t width, int64_t rows, float* c, int64_t ldc) {
-    if (width == S::lanes) tiles<S, 1, false>(static_cast<const uint32_t*>(a), row, taps, tap_count, units, b, rows, c, ldc);
-    else tiles<S, 2, false>(static_cast<const uint32_t*>(a), row, taps, tap_count, units, b, rows, c, ldc);
+    if (width == S::lanes) tiles<S, 1, false, false>(static_cast<const uint32_t*>(a), row, taps, tap_count, units, b, rows, c, ldc);
+    else tiles<S, 2, false, false>(static_cast<const uint32_t*>(a), row, taps, tap_count, units, b, rows, c, ldc);
   }
 
   static void accumulate(const uint32_t* a, int64_t lda, const uint32_t* b, int64_t width, int64_t units, int64_t rows, float* c, int64_t ldc) {
     const ptrdiff_t start = 0;
-    if (width == S::lanes) tiles<S, 1, true>(a, lda, &start, 1, units, b, rows, c, ldc);
-    else tiles<S, 2, true>(a, lda, &start, 1, units, b, rows, c, ldc);
+    if (width == S::lanes) tiles<S, 1, true, true>(a, lda, &start, 1, units, b, rows, c, ldc);
+    else tiles<S, 2, true, true>(a, lda, &start, 1, units, b, rows, c, ldc);
   }
 
   static void interleave(const void* from, int64_t ldx, int64_t units, int64_t columns, int64_t width, uint32_t* out) {

@@ -13,7 +13,7 @@ export type GroupBackend = 'gloo' | 'nccl';
 export type NativeGroup = { readonly __group: unique symbol };
 
 /** The instruction sets that our own kernels are written for; `none`: op by op through ATen. */
-export type Isa = 'none' | 'avx2' | 'avx512' | 'avx512_bf16';
+export type Isa = 'none' | 'avx2' | 'avx512' | 'avx512_bf16' | 'amx_bf16' | /** for tests: amx_bf16 over tiles in memory */ 'amx_emulated';
 
 /** The hand-written part of the addon; the ops are reached by name through dispatch.ts. */
 export interface Native {
@@ -82,7 +82,7 @@ export function native(): Native {
 }
 
 function whyUnavailable(): string | null {
-  const isas: readonly string[] = ['auto', 'none', 'avx2', 'avx512', 'avx512_bf16'], wanted = process.env.UNSHAKE_ISA;
+  const isas: readonly string[] = ['auto', 'none', 'avx2', 'avx512', 'avx512_bf16', 'amx_bf16', 'amx_emulated'], wanted = process.env.UNSHAKE_ISA;
   if (wanted && !isas.includes(wanted)) return `UNSHAKE_ISA: expected ${isas.join(', ')}, received ${wanted}`;
   if (existsSync(addonPath)) return null;
   return findLibtorch() ? 'libtorch is installed but the addon is not built: npm run build (needs g++)' : `libtorch was not found. ${howToGetLibtorch}`;

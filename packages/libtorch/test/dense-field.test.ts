@@ -117,13 +117,33 @@ suite('dense field', () => {
         t.limitIsa(isa);
         return t.autocast(() => measure(leaves(field, 'float32'), big, fused, t.toDtype(weights, 'float32')), { device: 'cpu', enabled: true, dtype: 'bfloat16' });
       };
-      const ours = mixed('avx512_bf16'), aten = mixed('none');
+      const aten = mixed('none');
       const angle = (values: Float64Array, i: number) => 1 - values.reduce((total, value, j) => total + value * right.gradients[i][j], 0) / norm(values) / norm(right.gradients[i]);
-      assert.ok(distance(ours.forward[0], right.forward[0]) <= 0.015 * norm(right.forward[0]), withSeed(`${label}: the output is off by ${distance(ours.forward[0], right.forward[0]) / norm(right.forward[0])}`));
       const largest = Math.max(...right.gradients.map(norm));
-      right.gradients.forEach((values, i) => {
-        if (norm(values) <= 1e-6 * largest) return;
-        assert.ok(angle(ours.gradients[i], i) <= 2 * angle(aten.gradients[i], i) + 2e-3, withSeed(`${label}: gradient ${i}: 1 − cosine is ${angle(ours.gradients[i], i)}, ATen's ${angle(aten.gradients[i], i)}`));
+      for (const isa of ['avx512_bf16', 'amx_emulated', 'amx_bf16'] as const) { // a processor without AMX takes AVX512-BF16 once more for the last
+        const ours = mixed(isa);
+        assert.ok(distance(ours.forward[0], right.forward[0]) <= 0.015 * norm(right.forward[0]), withSeed(`${label}, ${isa}: the output is off by ${distance(ours.forward[0], right.forward[0]) / norm(right.forward[0])}`));
+        right.gradients.forEach((values, i) => {
+          if (norm(values) <= 1e-6 * largest) return;
+          assert.ok(angle(ours.gradients[i], i) <= 2 * angle(aten.gradients[i], i) + 2e-3, withSeed(`${label}, ${isa}: gradient ${i}: 1 − cosine is ${angle(ours.gradients[i], i)}, ATen's ${angle(aten.gradients[i], i)}`));
+        });
+      }
+    }
+  }));
+
+  test('AMX, over emulated tiles, multiplies like AVX512-BF16: sums of the same products in another order', { skip: !isas.includes('avx512_bf16') && 'no AVX512-BF16' }, () => t.scope(() => {
+    // Channels and widths that whole tiles cover, that leave a rest, and that are too few for one.
+    for (const [rate, width] of [[32, 48], [24, 37], [20, 35], [16, 16], [6, 11]] as const) {
+      const c: Case = { label: 'tiles', shape: [1, 6, width], rate, norm: 'instance', variant: 'paper' };
+      const field = drawField(draw(`tiles ${rate}`), c), weights = normal(draw(`tiles ${rate} weights`), fused(field, c).shape);
+      const [tiles, vectors] = (['amx_emulated', 'avx512_bf16'] as const).map((isa) => {
+        assert.equal(t.limitIsa(isa), isa);
+        return t.autocast(() => measure(leaves(field, 'float32'), c, fused, t.toDtype(weights, 'float32')), { device: 'cpu', enabled: true, dtype: 'bfloat16' });
+      });
+      // Roundings that fall the other way are few; a product that was left out or came twice would be a difference as large as the values.
+      [...tiles.forward, ...tiles.gradients].forEach((values, i) => {
+        const other = [...vectors.forward, ...vectors.gradients][i];
+        assert.ok(distance(values, other) <= 0.03 * norm(other) + 1e-6, withSeed(`rate ${rate}: ${i} is off by ${distance(values, other) / norm(other)}`));
       });
     }
   }));
@@ -161,6 +181,6 @@ suite('dense field', () => {
   test('UNSHAKE_ISA limits a process, and a wrong one is named', () => {
     const child = (isa: string) => spawnSync(process.execPath, ['--input-type=module', '-e', `import { version } from '${new URL('../src/index.js', import.meta.url)}'; console.log(version().isa)`], { env: { ...process.env, UNSHAKE_ISA: isa }, encoding: 'utf8' });
     assert.equal(child('none').stdout.trim(), 'none');
-    assert.match(child('sse9').stderr, /UNSHAKE_ISA: expected auto, none, avx2, avx512, avx512_bf16, received sse9/);
+    assert.match(child('sse9').stderr, /UNSHAKE_ISA: expected auto, none, avx2, avx512, avx512_bf16, amx_bf16, amx_emulated, received sse9/);
   });
 });
