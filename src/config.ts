@@ -25,6 +25,7 @@ const source = z.strictObject({
   weight: z.number().min(0).default(1), //                        share of the examples, relative to the other sources
   blur: z.enum(blurRecipes).optional(), //                        blur sharp photographs with this recipe, anew for each example
   rescale: z.tuple([z.number().positive().max(1), z.number().positive().max(1)]).optional(), // shrink pictures by a factor between these, anew for each example: blur and detail of every size
+  keepTone: z.boolean().default(false), //                        give each sharp crop the mean colour of its blurry one: averaging light brightens, and a network that learns to undo it guesses
   jpeg: z.number().min(0).max(1).default(0), //                   share of the examples whose blurry half goes through JPEG at quality 50 to 95
 });
 

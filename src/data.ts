@@ -21,6 +21,8 @@ export interface Source {
   blur?: BlurRecipe;
   /** Shrink the pictures by a factor drawn from this range, log-uniformly, anew for each example; within (0, 1]. Default: full size. */
   rescale?: readonly [number, number];
+  /** Shift the sharp crops to the mean colour of their blurry ones. Default false. */
+  keepTone?: boolean;
   /** Share of the examples whose blurry half is compressed as JPEG. Default 0. */
   jpeg?: number;
 }
@@ -89,8 +91,8 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     let left = random.uniform() * totalWeight;
     let chosen = weights.findIndex((weight) => { left -= weight; return left < 0; });
     if (chosen < 0) chosen = weights.findLastIndex((weight) => weight > 0); // the last bit of a rounded sum
-    const { blur: recipe, rescale, jpeg } = sources[chosen];
-    return { pair: random.pick(pairs[chosen]), recipe, rescale, jpeg, seed, step, index };
+    const { blur: recipe, rescale, keepTone, jpeg } = sources[chosen];
+    return { pair: random.pick(pairs[chosen]), recipe, rescale, keepTone, jpeg, seed, step, index };
   };
 
   const pool = openPool(workers, { crop, flipHorizontal, flipVertical, transpose }, cacheBytes);

@@ -159,6 +159,29 @@ test('jpeg compresses the stated share of the blurry halves, never the target', 
   assert.ok(compressed > 35 && compressed < 85, `60 expected, got ${compressed}`);
 });
 
+test('keepTone moves each channel of the target to the mean of the blurry crop, and nothing else', async (t) => {
+  const root = await temporaryFolder(t), sharp = picture(60, 60, (x, y, c) => 60 + ((x * 7 + y * 11 + c * 29) % 100));
+  await writeTree(root, { 'train/sharp/a.png': sharp, 'train/blur/a.png': picture(60, 60, (x, y, c) => sharp.data[(y * 60 + x) * 3 + c] + [5, 0, -3][c] + ((x + y) % 3 === 0 ? 1 : 0)) });
+  const crop = 24, size = crop * crop * 3;
+  for (const keepTone of [true, false]) {
+    const batch = (await batches({ sources: [{ path: root, keepTone }], batchSize: 12, crop }, [0]))[0];
+    const plain = (await batches({ sources: [{ path: root }], batchSize: 12, crop }, [0]))[0];
+    assert.deepEqual(batch.blur, plain.blur);
+    for (let n = 0; n < 12; n++) {
+      for (let c = 0; c < 3; c++) {
+        const moved = new Set<number>();
+        let difference = 0;
+        for (let i = n * size + c; i < (n + 1) * size; i += 3) {
+          moved.add(batch.sharp[i] - plain.sharp[i]);
+          difference += (batch.blur[i] - batch.sharp[i]) / (crop * crop);
+        }
+        assert.deepEqual([...moved], [keepTone ? [5, 0, -3][c] : 0]);
+        if (keepTone) assert.ok(Math.abs(difference) <= 0.5, `${difference}`);
+      }
+    }
+  }
+});
+
 test('validation: val/ where there is one, 5 % of the scenes where not, never trained on', async (t) => {
   const root = await temporaryFolder(t);
   await writePairs(join(root, 'split/train'), numbered(3, 'train'));

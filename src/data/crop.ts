@@ -23,6 +23,8 @@ export interface CropTask {
   recipe?: BlurRecipe;
   /** Shrink by a factor of this range first; a picture that would become smaller than the crop is shrunk less. */
   rescale?: readonly [number, number];
+  /** Shift the sharp crop to the mean colour of the blurry one. */
+  keepTone?: boolean;
   /** Chance that the blurry crop is compressed as JPEG. */
   jpeg?: number;
   seed: number;
@@ -43,7 +45,7 @@ const jpegQuality = [50, 95] as const;
 
 /** Both crops as interleaved 8-bit RGB, crop·crop·3 bytes each. Throws DataError naming the file when it is too small or unreadable. */
 export async function drawCrop(task: CropTask, options: CropOptions, decode: Decode): Promise<Crop> {
-  const { pair, recipe, rescale, jpeg = 0, seed, step, index } = task, { crop } = options;
+  const { pair, recipe, rescale, keepTone = false, jpeg = 0, seed, step, index } = task, { crop } = options;
   const random = randomAt(seed, step, index, placeStream);
   const whole = recipe === undefined ? await readPair(pair, decode) : { sharp: await readPicture(pair.sharp, decode) };
   const { width, height } = whole.sharp;
@@ -68,6 +70,7 @@ export async function drawCrop(task: CropTask, options: CropOptions, decode: Dec
     blur = cropImage(blurred.blur, insideX, insideY, crop, crop);
     sharp = cropImage(blurred.sharp, insideX, insideY, crop, crop);
   }
+  if (keepTone) sharp = { ...sharp, data: inToneOf(sharp.data, blur.data) };
   if (camera.uniform() < jpeg) blur = await throughJpeg(blur, camera.between(...jpegQuality));
   const orientation: Orientation = {
     horizontal: random.uniform() < 0.5 && options.flipHorizontal,
@@ -75,6 +78,16 @@ export async function drawCrop(task: CropTask, options: CropOptions, decode: Dec
     transpose: random.uniform() < 0.5 && options.transpose,
   };
   return { blur: orient(blur.data, crop, orientation), sharp: orient(sharp.data, crop, orientation) };
+}
+
+/** `data` with each channel's mean moved to that of `other`, to the nearest 8-bit step. */
+function inToneOf(data: Uint8Array, other: Uint8Array): Uint8Array {
+  const shifts = [0, 1, 2].map((c) => {
+    let sum = 0;
+    for (let i = c; i < data.length; i += 3) sum += other[i] - data[i];
+    return Math.round((3 * sum) / data.length);
+  });
+  return Uint8Array.from(data, (value, i) => Math.min(255, Math.max(0, value + shifts[i % 3])));
 }
 
 interface Orientation { horizontal: boolean; vertical: boolean; transpose: boolean }
