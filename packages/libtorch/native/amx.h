@@ -11,13 +11,21 @@ namespace {
 constexpr int kSide = 16;  // rows of a tile, and its units or floats a row
 
 struct HardwareTiles {
-  // Tiles belong to a thread, and oneDNN uses them too: every product sets them up and gives them back.
-  static void begin() {
-    struct alignas(64) { uint8_t palette = 1, start = 0, reserved[14] = {}; uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64}; uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16}; } shape;
-    static_assert(sizeof(shape) == 64, "the layout that ldtilecfg reads");
-    __asm__ volatile("ldtilecfg %0" ::"m"(shape) : "memory");
+  // The tiles' shapes, as ldtilecfg reads them; palette 0: no tiles.
+  struct alignas(64) Shapes { uint8_t palette, start, reserved[14]; uint16_t row_bytes[16]; uint8_t rows[16]; };
+  static_assert(sizeof(Shapes) == 64);
+  // Tiles belong to a thread, and oneDNN uses them too and may count on its shapes: they are put back.
+  static Shapes begin() {
+    const Shapes ours = {1, 0, {}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    Shapes before;
+    __asm__ volatile("sttilecfg %0" : "=m"(before)::"memory");
+    __asm__ volatile("ldtilecfg %0" ::"m"(ours) : "memory");
+    return before;
   }
-  static void end() { __asm__ volatile("tilerelease" ::: "memory"); }
+  static void end(const Shapes& before) {
+    if (before.palette == 0) __asm__ volatile("tilerelease" ::: "memory");
+    else __asm__ volatile("ldtilecfg %0" ::"m"(before) : "memory");
+  }
   template <int T> static INLINED void zero() { __asm__ volatile("tilezero %%tmm%c0" ::"i"(T)); }
   template <int T> static INLINED void load(const void* from, ptrdiff_t stride) { __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(T) : "memory"); }
   template <int T> static INLINED void store(void* to, ptrdiff_t stride) { __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(T) : "memory"); }
@@ -27,8 +35,12 @@ struct HardwareTiles {
 
 struct EmulatedTiles {
   static inline thread_local uint32_t tiles[8][kSide][kSide];
-  static void begin() { std::memset(tiles, 0xff, sizeof(tiles)); }  // NaN: nothing may count on what was there
-  static void end() {}
+  struct Shapes {};
+  static Shapes begin() {
+    std::memset(tiles, 0xff, sizeof(tiles));  // NaN: nothing may count on what was there
+    return {};
+  }
+  static void end(const Shapes&) {}
   template <int T> static void zero() { std::memset(tiles[T], 0, sizeof(tiles[T])); }
   template <int T> static void load(const void* from, ptrdiff_t stride) {
     for (int i = 0; i < kSide; i++) std::memcpy(tiles[T][i], static_cast<const char*>(from) + i * stride, sizeof(tiles[T][i]));
@@ -104,11 +116,11 @@ template <class Tiles> struct Amx {
   template <int Vectors> static void multiply_by(const uint32_t* a, ptrdiff_t row, const ptrdiff_t* taps, int tap_count, int64_t units, const uint32_t* b, int64_t rows, float* c, int64_t ldc) {
     const int64_t whole = units / kSide * kSide, whole_rows = rows / kSide * kSide, width = Vectors * kSide;
     if (whole == 0 || whole_rows == 0) return Rest::multiply(a, row, taps, tap_count, units, b, width, rows, c, ldc);
-    Tiles::begin();
+    const auto before = Tiles::begin();
     int64_t i = 0;
     for (; i + 2 * kSide <= whole_rows; i += 2 * kSide) block<2, Vectors>(a + i * row, row, taps, tap_count, units, whole, b, c + i * ldc, ldc);
     if (i < whole_rows) block<1, Vectors>(a + i * row, row, taps, tap_count, units, whole, b, c + i * ldc, ldc);
-    Tiles::end();
+    Tiles::end(before);
     for (int t = 0; t < tap_count && whole < units; t++) tiles<Simd, Vectors, false, true>(a + whole, row, taps + t, 1, units - whole, b + (t * units + whole) * width, whole_rows, c, ldc);
     if (whole_rows < rows) Rest::multiply(a + whole_rows * row, row, taps, tap_count, units, b, width, rows - whole_rows, c + whole_rows * ldc, ldc);
   }
@@ -154,7 +166,7 @@ template <class Tiles> struct Amx {
     const int64_t whole = units / kSide * kSide, whole_rows = rows / kSide * kSide, width = Vectors * kSide;
     if (whole == 0 || whole_rows == 0) return Rest::accumulate(a, lda, b, width, units, rows, c, ldc);
     alignas(64) uint32_t turned[kUnits * width];  // [16 units][vector][column][unit]
-    Tiles::begin();
+    const auto before = Tiles::begin();
     for (int64_t first = 0; first < whole; first += kUnits) {
       const int64_t count = std::min(kUnits, whole - first);
       uint32_t* out = turned;
@@ -170,7 +182,7 @@ template <class Tiles> struct Amx {
       for (; i + 2 * kSide <= whole_rows; i += 2 * kSide) accumulate_block<2, Vectors>(a + first * lda + i, lda, turned, count, c + i * ldc, ldc);
       if (i < whole_rows) accumulate_block<1, Vectors>(a + first * lda + i, lda, turned, count, c + i * ldc, ldc);
     }
-    Tiles::end();
+    Tiles::end(before);
     if (whole < units) Rest::accumulate(a + whole * lda, lda, b + whole * width, width, units - whole, whole_rows, c, ldc);
     if (whole_rows < rows) Rest::accumulate(a + whole_rows, lda, b, width, units, rows - whole_rows, c + whole_rows * ldc, ldc);
   }
