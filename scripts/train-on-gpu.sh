@@ -9,7 +9,7 @@
 # Environment: UNSHAKE_LIBTORCH   an unpacked libtorch with CUDA, or the `torch` folder of a Python install; found by python3 if unset
 #              MINUTES            training time, all calls together (default 480); the learning rate follows it
 #              EXPERIMENT         default: default-gpu      DEVICE  default: cuda
-#              FROM               weights to start from: a checkpoint, a run, an ONNX file or a shipped name (default: default; none: fresh)
+#              FROM               weights to start from: a checkpoint, a run, an ONNX file or a shipped name (default: none, fresh)
 #
 # Needs Node, g++ and this repository with its node_modules (or a network, for npm ci). The addon is compiled here against the libtorch found.
 set -euo pipefail
@@ -41,7 +41,7 @@ common=("${EXPERIMENT:-default-gpu}" --out run --device "${DEVICE:-cuda}" --minu
 if compgen -G 'run/checkpoints/step-*.safetensors' >/dev/null; then
   unshake train "${common[@]}" --resume 2>&1 | tee -a train.log
 else
-  [ "${FROM:-default}" = none ] || common+=(--init-from "${FROM:-default}")
+  [ "${FROM:-none}" = none ] || common+=(--init-from "$FROM")
   unshake train "${common[@]}" "$@" 2>&1 | tee -a train.log
 fi
 unshake export run -o model.onnx --half

@@ -109,7 +109,7 @@ test('the seam test has teeth: with less context than the network sees, tiles di
 
 test('the shipped model in tiles equals itself on the whole picture within 1/255', async () => {
   const model = await openModel((await findModel('default')).path);
-  const image = noisyImage(560, 400);
+  const image = noisyImage(900, 640);
   const whole = await deblurImage(model, image, { memory: Infinity });
   const tiled = await deblurImage(model, image, { tile: 140 });
   assert.equal(whole.tiles, 1);
