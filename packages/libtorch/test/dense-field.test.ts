@@ -140,10 +140,10 @@ suite('dense field', () => {
         assert.equal(t.limitIsa(isa), isa);
         return t.autocast(() => measure(leaves(field, 'float32'), c, fused, t.toDtype(weights, 'float32')), { device: 'cpu', enabled: true, dtype: 'bfloat16' });
       });
-      // Roundings that fall the other way are few; a product that was left out or came twice would be a difference as large as the values.
+      // Roundings that fall the other way move some values across the kink, a few per cent in all; a sixteenth of the products left out would be a quarter.
       [...tiles.forward, ...tiles.gradients].forEach((values, i) => {
         const other = [...vectors.forward, ...vectors.gradients][i];
-        assert.ok(distance(values, other) <= 0.03 * norm(other) + 1e-6, withSeed(`rate ${rate}: ${i} is off by ${distance(values, other) / norm(other)}`));
+        assert.ok(distance(values, other) <= 0.12 * norm(other) + 1e-6, withSeed(`rate ${rate}: ${i} is off by ${distance(values, other) / norm(other)}`));
       });
     }
   }));
