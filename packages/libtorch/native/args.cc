@@ -57,10 +57,17 @@ int64_t count_out(const at::Tensor& tensor) {
   return bytes;
 }
 
-void tell(napi_env env, EnvironmentData& data, int64_t bytes) {
+// What V8 is told that a handle itself weighs until it is collected, released or not: wrappers of small networks' tensors would pile up else.
+constexpr int64_t kHandleBytes = 2048;
+
+void weigh(napi_env env, int64_t bytes) {
   int64_t unused;
+  napi_adjust_external_memory(env, bytes, &unused);
+}
+
+void tell(napi_env env, EnvironmentData& data, int64_t bytes) {
   data.told += bytes;
-  if (bytes != 0) napi_adjust_external_memory(env, bytes, &unused);
+  if (bytes != 0) weigh(env, bytes);
 }
 
 // V8 collects garbage whenever external memory has risen by some 64 MiB. Every training step does, and gives it all back when its scope ends:
@@ -119,9 +126,11 @@ Napi::Value wrap(Napi::Env env, at::Tensor tensor) {
   if (tensor._is_zerotensor()) tensor = tensor.clone();  // autograd's stand-in for a zero gradient has no memory
   EnvironmentData& data = data_of(env);
   hold(env, data, count_in(tensor));
+  weigh(env, kHandleBytes);
   data.live_handles++;
   auto* handle = new Handle{std::move(tensor), {}, false};
   auto external = Napi::External<Handle>::New(env, handle, [](Napi::BasicEnv basic, Handle* dying) {
+    weigh(basic, -kHandleBytes);
     // The safety net: a handle that nobody released. The count lives in the environment, which may be going down already.
     if (!dying->released) {
       const int64_t bytes = count_out(dying->tensor);
