@@ -57,8 +57,9 @@ int64_t count_out(const at::Tensor& tensor) {
   return bytes;
 }
 
-// What V8 is told that a handle itself weighs until it is collected, released or not: wrappers of small networks' tensors would pile up else.
-constexpr int64_t kHandleBytes = 2048;
+// What V8 is told that a handle itself weighs until it is collected, released or not. Far more than it does: V8 then collects after some 2000 of them,
+// every step or two. Told less, or nothing, it lets wrappers pile up, and resident memory creeps.
+constexpr int64_t kHandleBytes = 32768;
 
 void weigh(napi_env env, int64_t bytes) {
   int64_t unused;
