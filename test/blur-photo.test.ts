@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { expose, reachOf, seenAt, type Pose } from '../src/blur/exposure.js';
 import { blurPhoto, blurRecipes } from '../src/blur/index.js';
 import { convolve, padLinear } from '../src/blur/kernel.js';
-import { fromLinear, toLinear, type LinearImage } from '../src/blur/linear.js';
+import { toLinear, type LinearImage } from '../src/blur/linear.js';
 import { cameraPoses, randomLength, randomPath } from '../src/blur/motion.js';
 import { randomObject } from '../src/blur/objects.js';
 import { photoShares } from '../src/blur/photo.js';
-import { addSensorNoise, boostHighlights } from '../src/blur/sensor.js';
 import { isOpen, momentsFor, openPath } from '../src/blur/shutter.js';
 import { kernelOfPath, pathLength } from '../src/blur/trajectory.js';
 import type { RgbImage } from '../src/image/image.js';
@@ -293,33 +292,4 @@ test('the blur of lamps holds more light than their clipped values do', () => {
     if (lightOf(blur) > 1.5 * lightOf(sharp)) brighter++;
   }
   assert.ok(brighter > 0.2 * n && brighter < 0.6 * n, `${brighter} of ${n}`);
-});
-
-test('sensor noise has the variance asked for, no mean, and normal tails', () => {
-  for (const [light, shot, read] of [[0.2, 4e-4, 0], [0.01, 1e-4, 4e-4], [0, 4e-4, 3e-4]]) {
-    const n = 200_001;
-    const image = { width: n, height: 1, data: new Float32Array(3 * n).fill(light) };
-    addSensorNoise(image, randomAt(16), { shot, read });
-    const sigma = Math.sqrt(shot * light + read * read);
-    let mean = 0, variance = 0, fourth = 0;
-    for (const v of image.data) {
-      const z = (v - light) / sigma;
-      mean += z / image.data.length;
-      variance += z * z / image.data.length;
-      fourth += z ** 4 / image.data.length;
-    }
-    assert.ok(Math.abs(mean) < 0.01 && Math.abs(variance - 1) < 0.01 && Math.abs(fourth - 3) < 0.1, `${mean} ${variance} ${fourth}`);
-  }
-});
-
-test('highlights smear brighter than their clipped value would, darks stay', () => {
-  const lamp: LinearImage = { width: 41, height: 3, data: new Float32Array(41 * 3 * 3).fill(0.1) };
-  lamp.data.fill(1, 3 * (41 + 20), 3 * (41 + 21));
-  const line = kernelOfPath({ x: Float64Array.from({ length: 11 }, (_, i) => i), y: new Float64Array(11) });
-  const plain = fromLinear(convolve(lamp, line));
-  boostHighlights(lamp, 6);
-  assert.ok(Math.abs(lamp.data[3 * (41 + 20)] - 6) < 1e-6);
-  assert.ok(Math.abs(lamp.data[0] - 0.1) < 1e-6);
-  const boosted = fromLinear(convolve(lamp, line));
-  assert.ok(boosted.data[3 * (41 + 18)] > plain.data[3 * (41 + 18)] + 50);
 });

@@ -1,5 +1,5 @@
 /**
- * The default network: a residual encoder–decoder that works at half resolution.
+ * The default network: a residual encoder–decoder that works at half or, as in the shipped model, a quarter of the resolution.
  *
  * pixel-unshuffle → three scales of residual blocks → pixel-shuffle → added to the input. No statistics over the image, so that a tile
  * equals the whole. After NAFNet (Chen et al., ECCV 2022): the layout, stride-2 convolutions down, 1×1 + pixel-shuffle up, additive
