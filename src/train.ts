@@ -98,8 +98,12 @@ function resume(out: string, config: Config, players: Players, notice: (line: st
   return { run, step, seconds, best };
 }
 
-function checkFinite(losses: Losses, step: number, names: readonly string[]): void {
-  const bad = Object.entries(losses).find(([, value]) => !Number.isFinite(value));
+/** The largest pixel loss between two pictures: the mean square of black against white in [−1, 1]. */
+const largestPixelLoss = 4;
+
+/** A run that has left the range of pictures stays finite for hours, and never comes back. */
+function checkLosses(losses: Losses, { losses: { pixel } }: Config, step: number, names: readonly string[]): void {
+  const bad = Object.entries(losses).find(([name, value]) => !Number.isFinite(value) || (name === pixel.type && value > largestPixelLoss));
   if (!bad) return;
   throw new DivergedError(`the loss ${bad[0]} became ${bad[1]} at step ${step}, on ${names.join(', ')}; the run's checkpoints are from before. `
     + 'Try a lower optimizer.lr, gradientClip, or precision fp32, and --resume');
@@ -107,7 +111,8 @@ function checkFinite(losses: Losses, step: number, names: readonly string[]): vo
 
 /**
  * Trains a run into the folder `out`. Throws DataError, ConfigError, CheckpointError, MissingError (no libtorch, no device), DivergedError
- * (NaN or infinity), ParallelError (another process is gone), AbortedError after saving a checkpoint when the signal fires.
+ * (a loss that is no number, or a pixel loss beyond that of any two pictures), ParallelError (another process is gone), AbortedError
+ * after saving a checkpoint when the signal fires.
  */
 export async function train(config: Config, out: string, options: TrainOptions = {}): Promise<TrainResult> {
   const { device: wanted = 'auto', resume: resuming = false, ranks, initFrom, minutes, onNotice = () => {}, onProgress, signal } = options;
@@ -186,7 +191,7 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     if (group) seedStep(group, config.seed, step);
     const ownLosses = trainStep(players, batch, step, minutes === undefined ? step / config.steps : seconds / (minutes * 60));
     step++;
-    checkFinite(ownLosses, step, batch.names);
+    checkLosses(ownLosses, config, step, batch.names);
     await nextTick(); // lets finalizers, Ctrl-C and the loader's threads have their turn
     const { losses, ...agreed } = meet(group, own(ownLosses));
     ({ seconds, stop } = agreed);

@@ -98,6 +98,14 @@ test('a loss that is not a number ends the run with step and file names; earlier
   assert.deepEqual(readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('step')), ['step-00000020.safetensors']);
 });
 
+test('a loss larger than that of any two pictures ends the run, too', () => {
+  const run = join(folder, 'diverged-finite');
+  const { status, stderr } = unshake('train', 'smoke', '--data', data, '--out', run, '--steps', '40', '--set', 'generator={type: residual-unet, width: 8, blocks: [1, 1, 1]}', '--set', 'optimizer.lr=0.3');
+  assert.equal(status, 1, stderr);
+  const [, loss] = /^unshake: DIVERGED: the loss l1 became ([\d.e+]+) at step \d+, on /m.exec(stderr) ?? [];
+  assert.ok(Number(loss) > 4 && Number.isFinite(Number(loss)), stderr);
+});
+
 test('--init-from starts from the averaged weights, of the same network only', () => {
   const from = join(folder, 'damaged-source'), run = join(folder, 'from');
   ok(unshake('train', 'smoke', '--data', data, '--out', from, '--steps', '20'));
