@@ -4,12 +4,13 @@ import { dirname } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { asksForNetwork, deblurImage, type DeblurOptions } from './deblur.js';
 import { ImageError, messageOf, ModelError, throwIfAborted } from './errors.js';
-import { encodeImage, formatOfName, nameOf, readImage, sampleBytes, writeImage, writeWhole, type Picture } from './image/codec-node.js';
+import { encodeImage, formatOfName, nameOf, readImage, sampleBytes, unwritable, writeImage, type Picture } from './image/codec-node.js';
 import { besideEachOther } from './image/image.js';
 import { estimateMotionBlur } from './image/motion-blur.js';
 import { failureOf, pairName, type FailedFile, type Job } from './jobs.js';
 import { oneAfterAnother, roomFor } from './queue.js';
 import type { Model } from './runtime/model.js';
+import { writeWhole } from './write-whole.js';
 
 export { planJobs, type FailedFile, type Job, type Plan } from './jobs.js';
 
@@ -153,5 +154,5 @@ async function writeOutput(output: string, bytes: Uint8Array): Promise<void> {
   await mkdir(dirname(output), { recursive: true }).catch((error: unknown) => {
     throw new ImageError(`${output}: can't be written (${messageOf(error)})`, { cause: error });
   });
-  await writeWhole(output, bytes);
+  await writeWhole(output, bytes).catch((error: unknown) => { throw unwritable(output, error); });
 }

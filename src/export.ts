@@ -3,8 +3,8 @@
  * compared with libtorch on fresh random images, and the file is kept only if they agree.
  */
 import { noGrad, scope, status, tensor, trace, type Trace } from '@unshake/libtorch';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { InferenceSession } from 'onnxruntime-node';
 import { loadGenerator } from './checkpoint.js';
@@ -18,6 +18,7 @@ import { lowerTrace, type LoweredModel } from './onnx/lower.js';
 import type { LongWork } from './progress.js';
 import { randomAt } from './random.js';
 import { loadRuntime } from './runtime/session.js';
+import { writeWhole } from './write-whole.js';
 
 export interface ExportOptions extends LongWork {
   /** Keep parameters in half precision: half the file, arithmetic still in float32. */
@@ -112,7 +113,12 @@ export async function exportGenerator(generator: Generator, out: string, options
   }
   await step(sizes.length + 2, 'writing');
   const bytes = buildOnnx({ ...graph, metadata: metadataOf(traits) });
-  await writeAtomically(out, bytes);
+  try {
+    await mkdir(dirname(out), { recursive: true });
+    await writeWhole(out, bytes);
+  } catch (error) {
+    throw new ModelError(`${out}: can't be written (${messageOf(error)})`, { cause: error });
+  }
   onProgress?.({ done: total, total });
   return { output: out, bytes: bytes.length, traits, comparisons };
 }
@@ -210,16 +216,4 @@ async function measureOverlap({ name, multiple }: Traits, radius: number, sessio
     throw new ModelError(`${name}: a tile differs from the whole picture by ${influence[radius].toExponential(2)} beyond its overlap of ${radius} pixels; its receptive radius is larger, or it must be marked as whole`);
   }
   return Math.min(radius, Math.max(32, Math.ceil(1.5 * influence.findIndex((difference) => difference <= unnoticed))));
-}
-
-async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(temporary, bytes);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {}); // the first error is the one to tell
-    throw new ModelError(`${path}: can't be written (${messageOf(error)})`, { cause: error });
-  }
 }

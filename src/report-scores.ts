@@ -12,9 +12,9 @@ import { centreCrop, type RgbImage } from './image/image.js';
 import { conventions, protocolText, protocols, type MetricName } from './metrics/index.js';
 import type { LongWork } from './progress.js';
 import type { ReportRun } from './report-runs.js';
-import { writeAtomically } from './run-folder.js';
 import { spread } from './validate.js';
 import { version } from './version.js';
+import { writeWhole } from './write-whole.js';
 
 /** The report's five: it measured FSIM with chroma. */
 export const reportMetrics = ['psnr', 'ssim', 'msssim', 'fsimc', 'vif'] as const satisfies readonly MetricName[];
@@ -134,7 +134,7 @@ async function keep(folder: string, kept: Kept, pictures: readonly RgbImage[]): 
   await mkdir(folder, { recursive: true });
   await rm(file, { force: true });
   for (const [index, picture] of pictures.entries()) await writeImage(pictureFile(folder, index), picture);
-  writeAtomically(file, JSON.stringify(kept));
+  await writeWhole(file, JSON.stringify(kept));
 }
 
 /** The set's fixed pictures themselves. */

@@ -20,7 +20,7 @@ import { tableMarkdown, escapeMarkdown } from './report/html.js';
 import { lossNotes } from './losses/notes.js';
 import { pageHtml, type PageSet, type ShownPicture } from './report/page.js';
 import { costTable, differenceTable, scoreTable, seedTable, type MeanAndStd, type ScoreRow, type Table } from './report/tables.js';
-import { writeAtomically } from './run-folder.js';
+import { writeWhole } from './write-whole.js';
 
 export interface ReportOptions extends LongWork {
   /** Datasets to measure on: the test split, or all of one without splits. Default: each run's own test split, else the pairs it held out. */
@@ -95,8 +95,8 @@ export async function report(paths: readonly string[], out: string, options: Rep
       conventions: [...protocols.map((protocol) => `protocol ${protocol}: ${protocolText[protocol]}`), ...reportMetrics.map((metric) => `${metric === 'fsimc' ? 'FSIMc' : metric.toUpperCase()}: ${conventions[metric]}`)],
       machines, here: machineText(describeMachine()), command: options.command, failed, date: new Date().toISOString().slice(0, 10),
     });
-    writeAtomically(join(out, 'report.html'), page);
-    writeAtomically(join(out, 'table.md'), markdown(groups.flatMap(({ view, tables }) => [`## ${escapeMarkdown(view.title)}`, '', `${escapeMarkdown(leadOf(view))}`, '', ...tables.map(tableMarkdown)]), [cost, ...(different ? [different] : [])], machines, options));
+    await writeWhole(join(out, 'report.html'), page);
+    await writeWhole(join(out, 'table.md'), markdown(groups.flatMap(({ view, tables }) => [`## ${escapeMarkdown(view.title)}`, '', `${escapeMarkdown(leadOf(view))}`, '', ...tables.map(tableMarkdown)]), [cost, ...(different ? [different] : [])], machines, options));
   } catch (error) {
     throw error instanceof UnshakeError ? error : new DataError(`${out}: the report can't be written (${messageOf(error)})`, { cause: error });
   }
@@ -205,8 +205,8 @@ function leadOf({ measured: { set, scores }, indices }: View): string {
 async function writeCharts(out: string, name: string, panels: readonly Panel[], experiments: readonly string[]): Promise<void> {
   if (panels.length === 0) return;
   const svg = await chartSvg(panels, { experiments });
-  writeAtomically(join(out, `${name}.svg`), svg);
-  writeAtomically(join(out, `${name}.png`), await svgToPng(svg));
+  await writeWhole(join(out, `${name}.svg`), svg);
+  await writeWhole(join(out, `${name}.png`), await svgToPng(svg));
 }
 
 const fileName = (text: string): string => text.replace(/[^\w.-]+/g, '-');

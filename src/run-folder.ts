@@ -1,11 +1,12 @@
 /** The folder of a run: config.yaml, log.jsonl, machines.json, samples/, checkpoints/. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { configToYaml, parseConfig, type Config } from './config.js';
 import { listCheckpoints } from './checkpoint.js';
 import { CheckpointError, ConfigError, DataError, messageOf } from './errors.js';
 import { describeMachine, type Machine } from './machine.js';
+import { writeWholeSync } from './write-whole.js';
 
 /** One logged step; losses by name stand beside these. `seconds` counts training time from the start of the run, over all resumptions; `effectiveBatch`: images an update, over all processes. */
 export interface LogEntry extends Record<string, number> { step: number; seconds: number; imagesPerSecond: number; effectiveBatch: number }
@@ -15,12 +16,6 @@ export interface RunFolder {
   checkpoints: string;
   samples: string;
   log(entry: LogEntry): void;
-}
-
-/** Writes a file that appears complete or not at all. */
-export function writeAtomically(path: string, content: string | Uint8Array): void {
-  writeFileSync(`${path}.tmp`, content);
-  renameSync(`${path}.tmp`, path);
 }
 
 function open(path: string): RunFolder {
@@ -38,8 +33,8 @@ export function createRun(path: string, config: Config): RunFolder {
   try {
     mkdirSync(run.checkpoints, { recursive: true });
     mkdirSync(run.samples, { recursive: true });
-    writeAtomically(join(path, 'config.yaml'), configToYaml(config));
-    writeAtomically(join(path, 'log.jsonl'), '');
+    writeWholeSync(join(path, 'config.yaml'), configToYaml(config));
+    writeWholeSync(join(path, 'log.jsonl'), '');
     writeMachines(path, [describeMachine()]);
   } catch (error) {
     throw new DataError(`${path}: the run's folder can't be made (${messageOf(error)})`, { cause: error });
@@ -79,7 +74,7 @@ export function readLogLines(path: string): { entries: LogEntry[]; damaged: numb
 export const readLog = (path: string): LogEntry[] => readLogLines(path).entries;
 
 const machinesFile = (path: string): string => join(path, 'machines.json');
-const writeMachines = (path: string, machines: readonly Machine[]): void => writeAtomically(machinesFile(path), `${JSON.stringify(machines, null, 2)}\n`);
+const writeMachines = (path: string, machines: readonly Machine[]): void => writeWholeSync(machinesFile(path), `${JSON.stringify(machines, null, 2)}\n`);
 
 /** Where the run was trained: more than one entry when it was resumed elsewhere or by another version. Empty when that was not noted. */
 export function readMachines(path: string): Machine[] {
@@ -95,8 +90,8 @@ export function readMachines(path: string): Machine[] {
 export function reopenRun(path: string, config: Config, step: number): { run: RunFolder; seconds: number } {
   const entries = readLog(path).filter((entry) => entry.step <= step);
   mkdirSync(join(path, 'samples'), { recursive: true });
-  writeAtomically(join(path, 'log.jsonl'), entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
-  writeAtomically(join(path, 'config.yaml'), configToYaml(config));
+  writeWholeSync(join(path, 'log.jsonl'), entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+  writeWholeSync(join(path, 'config.yaml'), configToYaml(config));
   const machines = readMachines(path), machine = describeMachine();
   if (JSON.stringify(machines.at(-1)) !== JSON.stringify(machine)) writeMachines(path, [...machines, machine]);
   return { run: open(path), seconds: entries.at(-1)?.seconds ?? 0 };

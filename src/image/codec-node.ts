@@ -1,9 +1,10 @@
 /** Reading and writing picture files in Node, by sharp (libvips). */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, extname } from 'node:path';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { ImageError, messageOf } from '../errors.js';
 import { freeMemory } from '../memory.js';
+import { writeWhole } from '../write-whole.js';
 import { littleEndian, uprightExif } from './exif.js';
 import type { Image, RgbImage } from './image.js';
 import { insertMetadata, type PhotoMetadata } from './metadata.js';
@@ -188,7 +189,7 @@ async function read8(picture: Sharp, gray: boolean, hasAlpha: boolean): Promise<
 }
 
 /**
- * Writes a picture with its metadata; the format follows the extension. Written beside `path` and renamed, so a failure leaves no half file.
+ * Writes a picture with its metadata, whole or not at all; the format follows the extension.
  * @returns what the format could not hold, in words; usually nothing
  * @throws ImageError naming the file
  */
@@ -204,19 +205,8 @@ export async function writeImage(path: string, image: Image, metadata: PhotoMeta
   }
 }
 
-/** Writes a file beside `path` and renames it: a failure leaves nothing, and what was there as it was. Throws ImageError naming the file. */
-export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path, extname(path))}.${process.pid}.tmp${extname(path)}`);
-  try {
-    await writeFile(temporary, bytes);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw unwritable(path, error);
-  }
-}
-
-function unwritable(path: string, error: unknown): ImageError {
+/** What to throw when a picture's file could not be written. */
+export function unwritable(path: string, error: unknown): ImageError {
   if (error instanceof ImageError) return error;
   const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? `no folder ${dirname(path)}` : messageOf(error);
   return new ImageError(`${path}: can't be written (${reason})`, { cause: error });
