@@ -1,12 +1,12 @@
 /** What a dataset is, and everything that is wrong with it, by reading every picture. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { DataError, messageOf } from './errors.js';
 import type { RgbImage } from './image/image.js';
 import type { LongWork } from './progress.js';
 import { isRealPair, scanDataset, type AbOrder, type BlurFolder, type DatasetKind, type Pair, type Picture, type Problem, type SplitName } from './dataset.js';
 import { mapInOrder } from './data/in-order.js';
+import { readRecord } from './data/output.js';
 import { readPicture } from './data/pair.js';
 
 export interface CheckOptions extends LongWork {
@@ -119,10 +119,10 @@ async function inspect(pair: Pair): Promise<Finding> {
 /** Whether `data synth` made the folder by a recipe that leaves some photos as they are, so that networks learn to. */
 async function leavesSomeUnblurred(folder: string): Promise<boolean> {
   try {
-    const { settings } = JSON.parse(await readFile(join(folder, 'synth.json'), 'utf8')) as { settings?: { recipe?: string } };
-    return settings?.recipe === 'photo';
+    const made = await readRecord(folder);
+    return made?.command === 'data synth' && made.settings.recipe === 'photo';
   } catch {
-    return false; // not made by data synth
+    return false; // a damaged record
   }
 }
 

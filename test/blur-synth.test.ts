@@ -1,6 +1,6 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateScene } from '../src/blur/scenes.js';
@@ -82,6 +82,50 @@ test('an interrupted run goes on and ends with the bytes of an uninterrupted one
   await rm(join(halves, 'blur', '00001.png'));
   assert.equal((await synthScenes(halves, options)).kept, 1);
   assert.deepEqual(await bytesOf(halves), await bytesOf(whole));
+});
+
+/** Blurs all photos of the folder but the last. */
+async function interrupted(folder: string, out: string): Promise<void> {
+  const abort = new AbortController(), count = (await readdir(folder)).length;
+  await assert.rejects(synthPairs(folder, out, { workers: 1, signal: abort.signal, onProgress: ({ done }) => { if (done === count - 1) abort.abort(); } }), AbortedError);
+}
+
+test('going on: a torn picture is made again, and nothing is kept once other photos are there', async () => {
+  const some = join(root, 'some'), out = join(root, 'going-on');
+  await mkdir(some);
+  for (const [i, name] of ['b.png', 'c.png', 'd.png'].entries()) await writeImage(join(some, name), generateScene(randomAt(i), 40, 40));
+  await interrupted(some, out);
+  await truncate(join(out, 'blur', 'b.png'), 300);
+  assert.equal((await synthPairs(some, out)).kept, 1);
+  assert.equal((await readRgb(join(out, 'blur', 'b.png'))).width, 40);
+
+  await synthPairs(some, out, { seed: 1 });
+  await interrupted(some, out);
+  await writeImage(join(some, 'a.png'), generateScene(randomAt(9), 40, 40)); // the blur of the others is another one now
+  assert.equal((await synthPairs(some, out)).kept, 0);
+  assert.equal((await readdir(join(out, 'blur'))).length, 4);
+});
+
+test('nothing outside the folder is deleted, whatever its record names', async () => {
+  const keep = join(root, 'keep'), out = join(root, 'led-out');
+  for (const folder of [keep, out]) await mkdir(folder);
+  await writeFile(join(keep, 'victim.png'), 'precious');
+  const refused = async (expected: RegExp): Promise<void> => {
+    await assert.rejects(synthScenes(out, { count: 1 }), (error) => error instanceof DataError && expected.test(error.message));
+    assert.equal(await readFile(join(keep, 'victim.png'), 'utf8'), 'precious');
+    assert.deepEqual(await readdir(keep), ['victim.png']);
+  };
+  const record = (...files: string[]): Promise<void> => writeFile(join(out, 'dataset.json'), JSON.stringify({ command: 'data synth', settings: {}, files, finished: true }));
+  for (const name of ['../keep/victim.png', 'blur/../../keep/victim.png', '..\\keep\\victim.png', join(keep, 'victim.png')]) {
+    await record('blur/00000.png', name);
+    await refused(/led-out\/dataset\.json: expected the record of an earlier run \(it names .*victim\.png, which is not in the folder\); take a new or empty folder/);
+  }
+  await symlink(keep, join(out, 'blur'));
+  await record('blur/victim.png');
+  await refused(/led-out: expected a new or empty folder, or one of an earlier data synth; it holds blur$/);
+  for (const name of ['dataset.json', 'blur']) await rm(join(out, name));
+  await writeFile(join(out, 'synth.json'), JSON.stringify({ settings: {}, names: ['../../keep/victim'], complete: true }));
+  await refused(/led-out: expected a new or empty folder.*; it holds synth\.json$/);
 });
 
 test('a finished folder is made anew: other options leave nothing of the old ones', async () => {

@@ -1,9 +1,9 @@
 /** Datasets of blurred pairs, made from sharp photos or from generated scenes, on every core. */
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, extname, join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { finishOutput, openOutput, type Recipe } from '../data/output.js';
 import { DataError, ImageError, UsageError, messageOf, throwIfAborted } from '../errors.js';
 import { isImageName } from '../image/codec-node.js';
 import type { LongWork } from '../progress.js';
@@ -45,7 +45,7 @@ export async function synthPairs(sharpDir: string, out: string, options: SynthPa
     if (resolve(out, half) === resolve(sharpDir)) throw new DataError(`${out}: its ${half}/ is the folder of the sharp photos, which must stay; give another output folder`);
   }
   const count = options.count ?? photos.length;
-  const settings = { from: 'photos', sharpDir: resolve(sharpDir), count, seed, recipe };
+  const settings = { from: 'photos', sharpDir: resolve(sharpDir), photos, count, seed, recipe };
   const jobs = Array.from({ length: count }, (_, i): Job => {
     const photo = photos[count < photos.length ? Math.floor(i * photos.length / count) : i % photos.length];
     const round = Math.floor(i / photos.length);
@@ -83,11 +83,7 @@ async function photosIn(folder: string): Promise<string[]> {
   return names;
 }
 
-/** The record of a run, beside blur/ and sharp/: by it an interrupted run goes on, and old pairs are known as ours. */
-interface Manifest { settings: Record<string, string | number>; names: string[]; complete: boolean }
-const manifestName = 'synth.json';
-
-async function synth(out: string, settings: Manifest['settings'], jobs: readonly Job[], options: SynthOptions): Promise<SynthResult> {
+async function synth(out: string, settings: Recipe['settings'], jobs: readonly Job[], options: SynthOptions): Promise<SynthResult> {
   const { seed = 0, recipe = 'shake', workers = availableParallelism() } = options;
   if (!(Number.isSafeInteger(seed) && seed >= 0)) throw new UsageError(`seed must be a whole number ≥ 0, got ${seed}`);
   if (!blurRecipes.includes(recipe)) throw new UsageError(`recipe must be one of ${blurRecipes.join(', ')}, got ${String(recipe)}`);
@@ -99,67 +95,26 @@ async function synth(out: string, settings: Manifest['settings'], jobs: readonly
     if (other !== undefined) throw new DataError(`${originOf(job)}: would be written as ${job.name}.png, and so would ${originOf(other)}; rename one of them`);
     taken.set(job.name, job);
   }
-  const manifest: Manifest = { settings, names: [...taken.keys()], complete: false };
-  const going = await openOutput(out, manifest);
-  const open = going ? jobs.filter(({ name }) => !existsSync(join(out, 'blur', `${name}.png`)) || !existsSync(join(out, 'sharp', `${name}.png`))) : jobs;
-  await runJobs(open, jobs.length, Math.min(workers, open.length), options);
-  await writeManifest(out, { ...manifest, complete: true });
-  return { out, pairs: jobs.length, kept: jobs.length - open.length };
+  const made = { command: 'data synth', settings }, files = jobs.flatMap(({ name }) => ['blur', 'sharp'].map((half) => join(half, `${name}.png`)));
+  await openOutput(out, made, files);
+  const kept = await runJobs(jobs, Math.min(workers, jobs.length), options);
+  await finishOutput(out, made, files);
+  return { out, pairs: jobs.length, kept };
 }
 
 const originOf = ({ from, index }: Job): string => 'photo' in from ? from.photo : `scene ${index}`;
 
-/** Makes the folders ready. True when what is there belongs to the same, interrupted run. */
-async function openOutput(out: string, manifest: Manifest): Promise<boolean> {
-  try {
-    for (const half of ['blur', 'sharp']) await mkdir(join(out, half), { recursive: true });
-  } catch (error) {
-    throw new DataError(`${out}: can't be made the output folder (${messageOf(error)})`, { cause: error });
-  }
-  const old = await readManifest(out);
-  const ours = new Set(old?.names.map((name) => `${name}.png`));
-  for (const half of ['blur', 'sharp']) {
-    // Dot files are another program's, or a picture whose writing was cut off.
-    const foreign = (await readdir(join(out, half))).find((name) => !name.startsWith('.') && !ours.has(name));
-    if (foreign !== undefined) throw new DataError(`${join(out, half, foreign)}: the output folder holds files that were not made here; give an empty or new folder`);
-  }
-  if (old !== undefined && !old.complete && JSON.stringify(old.settings) === JSON.stringify(manifest.settings) && old.names.join('/') === manifest.names.join('/')) return true;
-  for (const half of ['blur', 'sharp']) {
-    for (const name of ours) await rm(join(out, half, name), { force: true });
-  }
-  await writeManifest(out, manifest);
-  return false;
-}
-
-async function readManifest(out: string): Promise<Manifest | undefined> {
-  const path = join(out, manifestName);
-  if (!existsSync(path)) return undefined;
-  try {
-    const { settings, names, complete } = JSON.parse(await readFile(path, 'utf8')) as Manifest;
-    if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) throw new Error('no list of names in it');
-    return { settings, names, complete };
-  } catch (error) {
-    throw new DataError(`${path}: expected the record of an earlier run (${messageOf(error)}); give an empty or new folder`, { cause: error });
-  }
-}
-
-async function writeManifest(out: string, manifest: Manifest): Promise<void> {
-  const path = join(out, manifestName);
-  await writeFile(`${path}.tmp`, `${JSON.stringify(manifest)}\n`);
-  await rename(`${path}.tmp`, path);
-}
-
-/** Runs the jobs on worker threads. The first failure, or the caller's signal, stops new jobs; running ones finish their files. */
-async function runJobs(jobs: readonly Job[], total: number, threads: number, { onProgress, signal }: LongWork): Promise<void> {
-  let next = 0, done = total - jobs.length, failed = false;
+/** Runs the jobs on worker threads; returns how many were done already. The first failure, or the caller's signal, stops new jobs; running ones finish their files. */
+async function runJobs(jobs: readonly Job[], threads: number, { onProgress, signal }: LongWork): Promise<number> {
+  let next = 0, done = 0, kept = 0, failed = false;
   const queue = async (): Promise<void> => {
     const worker = new Worker(new URL('./synth-worker.js', import.meta.url), { name: 'unshake synth', execArgv: [] });
     try {
       while (next < jobs.length && !failed) {
         throwIfAborted(signal);
         const job = jobs[next++];
-        await answerOf(worker, job);
-        onProgress?.({ done: ++done, total, label: job.name });
+        if (await answerOf(worker, job) === 'kept') kept++;
+        onProgress?.({ done: ++done, total: jobs.length, label: job.name });
       }
     } catch (error) {
       failed = true;
@@ -171,13 +126,14 @@ async function runJobs(jobs: readonly Job[], total: number, threads: number, { o
   const ends = await Promise.allSettled(Array.from({ length: threads }, queue));
   const failure = ends.find((end) => end.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
+  return kept;
 }
 
-function answerOf(worker: Worker, job: Job): Promise<void> {
+function answerOf(worker: Worker, job: Job): Promise<'written' | 'kept'> {
   return new Promise((resolveJob, reject) => {
     const answered = (answer: Answer): void => {
       worker.off('error', reject);
-      if (answer === 'written') resolveJob();
+      if (typeof answer === 'string') resolveJob(answer);
       else reject(answer.image ? new ImageError(answer.message) : new Error(answer.message));
     };
     worker.once('message', answered);
