@@ -1,6 +1,7 @@
 /** `unshake report`: runs → one page. */
 import { Option, type Command } from 'commander';
 import type { AbOrder, BlurFolder } from '../src/dataset.js';
+import { UsageError } from '../src/errors.js';
 import { report } from '../src/report.js';
 import { commandText } from './command-text.js';
 import { withProgress } from './progress.js';
@@ -17,9 +18,11 @@ export function registerReport(root: Command): void {
     .option('--data <dir>', "a dataset to measure on (repeatable; default: each run's own test split, else the pairs it held out)", repeated, [])
     .addOption(cropOption())
     .option('--exclude <file>', 'one name of a pair a line: further tables without these (repeatable)', repeated, [])
-    .addOption(new Option('--blur <folder>', 'which blur of the GOPRO_Large tree (default: blur where it is there)').choices(['blur', 'blur_gamma']))
-    .addOption(new Option('--ab <order>', 'order of side-by-side pairs (default: sharp-left)').choices(['sharp-left', 'blur-left']))
+    .addOption(new Option('--blur <folder>', 'with --data: which blur of the GOPRO_Large tree (default: blur where it is there)').choices(['blur', 'blur_gamma']))
+    .addOption(new Option('--ab <order>', 'with --data: order of side-by-side pairs (default: sharp-left)').choices(['sharp-left', 'blur-left']))
     .action(async (runs: string[], { output, data, crop, exclude, blur: blurFolder, ab }: Flags) => {
+      const unused = blurFolder !== undefined ? '--blur' : ab !== undefined ? '--ab' : undefined;
+      if (data.length === 0 && unused) throw new UsageError(`${unused}: only with --data; a run's own pairs are read as its config.yaml says`);
       const interrupted = new AbortController();
       const interrupt = (): void => interrupted.abort();
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);

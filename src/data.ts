@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { ConfigError, DataError } from './errors.js';
 import { randomAt } from './random.js';
 import type { BlurRecipe } from './blur/index.js';
-import { openDataset, type AbOrder, type BlurFolder, type Dataset, type DatasetKind, type Pair } from './dataset.js';
+import { isRealPair, openDataset, type AbOrder, type BlurFolder, type Dataset, type DatasetKind, type Pair } from './dataset.js';
 import type { CropOptions, CropTask } from './data/crop.js';
 import { divide, limitTo } from './data/hold-out.js';
 import { openPool } from './data/pool.js';
@@ -145,9 +145,11 @@ async function divideSources({ sources, seed, ab, blurFolder }: Division): Promi
   return { datasets, divisions };
 }
 
-/** The pairs that a loader with these options holds out for validation. Throws DataError for a source that can't be used. */
-export async function heldOutPairs(options: Division): Promise<Pair[]> {
-  return (await divideSources(options)).divisions.flatMap(({ validation }) => validation);
+/** The pairs that a loader with these options holds out for validation, and the blur folders of GOPRO_Large trees among them. Throws DataError for a source that can't be used. */
+export async function heldOutPairs(options: Division): Promise<{ pairs: Pair[]; blurFolders: BlurFolder[] }> {
+  const { datasets, divisions } = await divideSources(options);
+  const read = datasets.filter((_, i) => divisions[i].validation.some(isRealPair));
+  return { pairs: divisions.flatMap(({ validation }) => validation), blurFolders: [...new Set(read.flatMap(({ blurFolder }) => blurFolder ?? []))] };
 }
 
 function checkSources(sources: readonly (Source & { weight: number })[]): void {

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { loadGenerator, readCheckpointInfo, listCheckpoints, type CheckpointInfo } from './checkpoint.js';
+import { loadGenerator, readCheckpointInfo, listCheckpoints, newestCheckpoint, type CheckpointInfo } from './checkpoint.js';
 import { experimentName, type Config } from './config.js';
-import { ModelError, messageOf } from './errors.js';
+import { CheckpointError, ModelError, messageOf } from './errors.js';
 import type { Machine } from './machine.js';
 import { makeDiscriminator } from './models/index.js';
 import { complexityOf, type Complexity } from './report/complexity.js';
@@ -57,7 +57,7 @@ function readRun(path: string): ReportRun {
   const speeds = entries.map(({ imagesPerSecond }) => imagesPerSecond).filter(Number.isFinite).sort((a, b) => a - b);
   const run: ReportRun = {
     path, label: '', experiment: '', config, log: entries, damagedLines: damaged, machines: readMachines(path),
-    step: last?.step ?? 0, seconds: last?.seconds ?? 0, imagesPerSecond: speeds.length > 0 ? speeds[Math.floor(speeds.length / 2)] : null,
+    step: Math.max(last?.step ?? 0, savedStep(path)), seconds: last?.seconds ?? 0, imagesPerSecond: speeds.length > 0 ? speeds[Math.floor(speeds.length / 2)] : null,
     checkpoint: null, complexity: null,
   };
   try {
@@ -67,6 +67,16 @@ function readRun(path: string): ReportRun {
     run.problem = messageOf(error);
   }
   return run;
+}
+
+/** The step of the newest checkpoint that reads; 0 without any. */
+function savedStep(path: string): number {
+  try {
+    return newestCheckpoint(join(path, 'checkpoints')).info.step;
+  } catch (error) {
+    if (error instanceof CheckpointError) return 0;
+    throw error;
+  }
 }
 
 function readBest(path: string): NonNullable<ReportRun['checkpoint']> {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { heldOutPairs } from './data.js';
-import { isRealPair, openDataset, readPair, type BlurFolder, type Pair } from './dataset.js';
+import { isRealPair, openDataset, readPair, type BlurFolder, type Dataset, type Pair } from './dataset.js';
 import { openEngine } from './engines.js';
 import { DataError, messageOf } from './errors.js';
 import { scorePairs, type ScoresByProtocol } from './evaluate.js';
@@ -25,8 +25,8 @@ export interface ScoreSet {
   pairs: Pair[];
   /** Side of the centred square that is cut out of both pictures before deblurring; null for whole pictures. */
   crop: number | null;
-  /** Which blur of a GOPRO_Large tree. */
-  blurFolder: BlurFolder | null;
+  /** Which blur of GOPRO_Large trees; of several trees it can be both. */
+  blurFolders: BlurFolder[];
   /** The best checkpoint was chosen on these very pairs. */
   choseBest: boolean;
   /** Of names, sizes and times of the files: two sets with the same pairs have the same. */
@@ -53,7 +53,7 @@ const forPanel = (image: RgbImage): RgbImage => centreCrop(image, Math.min(image
 
 const hash = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 
-async function makeSet(title: string, pairs: Pair[], crop: number | undefined, blurFolder: BlurFolder | undefined, choseBest: boolean): Promise<ScoreSet> {
+async function makeSet(title: string, pairs: Pair[], crop: number | undefined, blurFolders: BlurFolder[], choseBest: boolean): Promise<ScoreSet> {
   const fingerprint = await Promise.all(pairs.map(async (pair) => {
     const pictures = isRealPair(pair) ? [pair.sharp, pair.blur] : [pair.sharp];
     const files = await Promise.all(pictures.map(async ({ file, half }) => {
@@ -62,15 +62,17 @@ async function makeSet(title: string, pairs: Pair[], crop: number | undefined, b
     }));
     return [pair.name, files, isRealPair(pair) ? null : pair.blur];
   }));
-  return { title, pairs, crop: crop ?? null, blurFolder: blurFolder ?? null, choseBest, id: hash([crop, fingerprint]) };
+  return { title, pairs, crop: crop ?? null, blurFolders, choseBest, id: hash([crop, fingerprint]) };
 }
+
+const blurFoldersOf = ({ blurFolder }: Dataset): BlurFolder[] => (blurFolder ? [blurFolder] : []);
 
 /** A dataset's test split, or all of one without splits. Throws DataError when it can't be used or has no test pairs. */
 export async function namedSet(path: string, { crop, ab, blurFolder }: ScoreSetOptions): Promise<ScoreSet> {
   const dataset = await openDataset(path, { ab, blurFolder });
   const pairs = dataset.splits.test ?? dataset.splits.all;
   if (!pairs?.length) throw new DataError(`${path}: expected test pairs (a split test/, or a dataset without splits), found ${Object.keys(dataset.splits).map((name) => `${name}/`).join(', ')}`);
-  return makeSet(`${path}${dataset.splits.test ? ', test split' : ''}`, pairs, crop, dataset.blurFolder, false);
+  return makeSet(`${path}${dataset.splits.test ? ', test split' : ''}`, pairs, crop, blurFoldersOf(dataset), false);
 }
 
 /** The test splits of a run's own data; without any, the pairs that it held out for validation. Throws DataError when the data are not there. */
@@ -78,13 +80,13 @@ export async function ownSets({ config: { data, seed, ab, blurFolder } }: Report
   const sets: ScoreSet[] = [];
   for (const { path, blur } of data) {
     if (blur !== undefined) continue; // photographs to blur: no measured pairs
-    const { splits, blurFolder: found } = await openDataset(path, { ab, blurFolder });
-    if (splits.test?.length) sets.push(await makeSet(`${path}, test split`, splits.test, crop, found, false));
+    const dataset = await openDataset(path, { ab, blurFolder });
+    if (dataset.splits.test?.length) sets.push(await makeSet(`${path}, test split`, dataset.splits.test, crop, blurFoldersOf(dataset), false));
   }
   if (sets.length > 0) return sets;
-  const pairs = await heldOutPairs({ sources: data, seed, ab, blurFolder });
+  const { pairs, blurFolders } = await heldOutPairs({ sources: data, seed, ab, blurFolder });
   if (pairs.length === 0) throw new DataError(`${data.map(({ path }) => path).join(', ')}: no test split and no held-out pairs to measure on; name a dataset with --data`);
-  return [await makeSet(`held-out validation pairs of ${data.map(({ path }) => path).join(', ')}`, pairs, crop, undefined, true)];
+  return [await makeSet(`held-out validation pairs of ${data.map(({ path }) => path).join(', ')}`, pairs, crop, blurFolders, true)];
 }
 
 /** What is kept beside the run, and the state of things that it is true for. */

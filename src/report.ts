@@ -29,6 +29,7 @@ export interface ReportOptions extends LongWork {
   crop?: number;
   /** Files with one pair's name a line (# begins a comment): further tables without these pairs. */
   exclude?: readonly string[];
+  /** How to read `data`; a run's own pairs are read as its configuration says. */
   ab?: AbOrder;
   blurFolder?: BlurFolder;
   /** The command that made this page, to be printed on it. */
@@ -156,8 +157,8 @@ const count = (pairs: number): string => `${pairs} pair${pairs === 1 ? '' : 's'}
 
 /** All pairs, and for each exclusion that concerns the set, those that are left. Throws DataError for a name that the set it concerns lacks, too. */
 function viewsOf(measured: Measured, excluded: readonly { file: string; names: string[] }[]): View[] {
-  const { pairs, crop, blurFolder, title } = measured.set;
-  const geometry = `${crop === null ? '' : `, centred ${crop}×${crop}`}${blurFolder ? `, blurred pictures from ${blurFolder}/` : ''}`;
+  const { pairs, crop, blurFolders, title } = measured.set;
+  const geometry = `${crop === null ? '' : `, centred ${crop}×${crop}`}${blurFolders.length > 0 ? `, blurred pictures from ${blurFolders.join('/ and ')}/` : ''}`;
   const known = new Set(pairs.map(({ name }) => name));
   const views: View[] = [{ measured, title: `${title}${geometry}: ${count(pairs.length)}`, indices: pairs.map((_, index) => index) }];
   for (const { file, names } of excluded) {

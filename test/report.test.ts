@@ -1,9 +1,11 @@
 /** The report on tiny runs: its numbers against evaluate's, its curves against the log, what it keeps, and what may be missing. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { status } from '@unshake/libtorch';
 import { parseConfig, type Config } from '../src/config.js';
@@ -163,6 +165,41 @@ test('--crop cuts before deblurring; --exclude adds tables without those pairs, 
   await assert.rejects(report([first], page, { data: [data], exclude: [list] }), (error: UnshakeError) => error.code === 'DATA' && /list\.txt: no pair is called x/.test(error.message));
 });
 
+test('held-out pairs of a GOPRO_Large tree: the table says which blur it is', { skip }, async () => {
+  const tree = join(folder, 'tree'), run = join(folder, 'on-tree'), page = join(folder, 'tree-out');
+  for (const [sequence, name] of [['GOPR0001_11_00', 't0.png'], ['GOPR0002_11_00', 't1.png']]) {
+    for (const [part, from] of [['blur_gamma', 'blur'], ['sharp', 'sharp']]) {
+      mkdirSync(join(tree, sequence, part), { recursive: true });
+      copyFileSync(join(data, 'train', from, name), join(tree, sequence, part, name));
+    }
+  }
+  cpSync(first, run, { recursive: true });
+  writeFileSync(join(run, 'config.yaml'), readFileSync(join(run, 'config.yaml'), 'utf8').replace(data, tree));
+  await report([run], page);
+  assert.match(readFileSync(join(page, 'table.md'), 'utf8'), /^## held-out validation pairs of .*tree, blurred pictures from blur\\?_gamma\/: 1 pair$/m);
+});
+
+test('a run has come as far as its log or its newest checkpoint says, whichever is further', { skip }, () => {
+  const run = join(folder, 'behind');
+  cpSync(first, run, { recursive: true });
+  const lines = readFileSync(join(run, 'log.jsonl'), 'utf8').split('\n'), stepNow = (): number => readRuns([run])[0].step;
+  writeFileSync(join(run, 'log.jsonl'), `${lines.slice(0, 4).join('\n')}\n`);
+  assert.equal(stepNow(), 6, 'saved, the log is behind');
+  const newest = join(run, 'checkpoints/step-00000006.safetensors');
+  writeFileSync(newest, readFileSync(newest).subarray(0, 100));
+  assert.equal(stepNow(), 4, 'the checkpoint is damaged');
+  rmSync(join(run, 'log.jsonl'));
+  assert.equal(stepNow(), 0);
+});
+
+test('--ab and --blur without --data are wrong usage', () => {
+  const unshake = fileURLToPath(new URL('../../bin/unshake.js', import.meta.url));
+  for (const flags of [['--ab', 'blur-left'], ['--blur', 'blur_gamma']]) {
+    const { status: code, stderr } = spawnSync(process.execPath, [unshake, 'report', first, '-o', join(folder, 'unused'), ...flags], { encoding: 'utf8' });
+    assert.deepEqual([code, stderr], [2, `unshake: USAGE: ${flags[0]}: only with --data; a run's own pairs are read as its config.yaml says\n`]);
+  }
+});
+
 test('damaged and empty logs, missing checkpoints and data: the page is written and says so', { skip }, async () => {
   const [damaged, empty, unsaved, moved] = ['damaged', 'empty', 'unsaved', 'moved'].map((name) => join(folder, name));
   for (const run of [damaged, empty, unsaved, moved]) cpSync(first, run, { recursive: true });
@@ -177,7 +214,7 @@ test('damaged and empty logs, missing checkpoints and data: the page is written 
   const last = (label: string): string => costs.get(label)!.at(-1)!.split('; ').map((note) => notes.get(note) ?? note).join('; ');
   const label = (name: string): string => [...costs.keys()].find((key) => key.includes(`(${name})`)) ?? [...costs.keys()].find((key) => key.endsWith('(2)'))!;
   assert.match(last(label('damaged')), /2 damaged lines of the log left out/);
-  assert.equal(costs.get(label('empty'))![6], '–', 'no training time');
+  assert.deepEqual([costs.get(label('empty'))![1], costs.get(label('empty'))![6]], ['6', '–'], 'saved steps, no training time');
   assert.match(last(label('unsaved')), /not measured: no checkpoints\/best\.safetensors: the run has saved nothing yet/);
   assert.match(last(label('moved')), /not measured: .*gone: no such folder/);
   assert.equal(notices.length, 3, notices.join('\n'));

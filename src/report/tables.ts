@@ -111,7 +111,7 @@ export function costTable(runs: readonly CostRow[]): Table {
       complexity ? complexity.parameters.toLocaleString('en') : '–',
       complexity ? (complexity.discriminatorParameters > 0 ? complexity.discriminatorParameters.toLocaleString('en') : 'none') : '–',
       complexity ? (complexity.macs / 1e9).toFixed(2) : '–',
-      step > 0 ? duration(seconds) : '–', imagesPerSecond === null ? '–' : imagesPerSecond.toFixed(imagesPerSecond < 10 ? 2 : 1),
+      seconds > 0 ? duration(seconds) : '–', imagesPerSecond === null ? '–' : imagesPerSecond.toFixed(imagesPerSecond < 10 ? 2 : 1),
       environment ? `${environment.device}, ${environment.precision}, ${environment.processes === '1' ? '' : `${environment.processes} processes of `}${environment.threads} thread${environment.threads === '1' ? '' : 's'}` : '–',
       best && Number.isFinite(best.psnr) ? `${best.psnr.toFixed(2)} dB at step ${best.step}` : '–',
       remarks.mark(notes),
