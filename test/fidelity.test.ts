@@ -2,7 +2,8 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { channelsLast, l1Loss, manualSeed, noGrad, permute, rand, scope, tensor, type Tensor } from '@unshake/libtorch';
-import { parseConfig, type Config } from '../src/config.js';
+import { loadConfig, parseConfig, type Config } from '../src/config.js';
+import { reportExperiments } from '../src/experiments.js';
 import { makeDiscriminator, makeGenerator, restore } from '../src/models/index.js';
 import { makePlayers, releasePlayers, trainStep, type Losses } from '../src/players.js';
 import { batchOf } from './small-batch.js';
@@ -38,6 +39,11 @@ test('as-coded turns on every slip; a setting that is given wins; as-intended ha
   assert.deepEqual(parseConfig(some, 'a resumed run'), some);
   assert.throws(() => parseConfig({ ...asCoded, generator: { type: 'dgf-paper' } }, 'test'), /fidelity: as-coded: expected the report's own networks/);
   assert.throws(() => parseConfig({ ...asCoded, losses: { adversarial: { type: 'wgan' } } }, 'test'), /its program for WGAN is not public/);
+});
+
+test('the experiments that as-coded is for are those that docs/losses.md names', async () => {
+  const taken = await Promise.all(reportExperiments().map((name) => loadConfig(name, { set: ['fidelity=as-coded'] }).then(() => [name], () => [])));
+  assert.deepEqual(taken.flat(), ['report-exp1-lpips', 'report-exp2-parallel', 'report-exp4-diffaug', 'report-original']);
 });
 
 test('double sigmoid: however long the discriminator learns, the sum of both terms stays above 1.006; on logits it does not', () => {
