@@ -174,7 +174,7 @@ test('held-out pairs of a GOPRO_Large tree: the table says which blur it is', { 
     }
   }
   cpSync(first, run, { recursive: true });
-  writeFileSync(join(run, 'config.yaml'), readFileSync(join(run, 'config.yaml'), 'utf8').replace(data, tree));
+  writeFileSync(join(run, 'config.yaml'), `${readFileSync(join(run, 'config.yaml'), 'utf8').replace(data, tree).replace(/^blurFolder:.*\n/m, '')}blurFolder: blur_gamma\n`);
   await report([run], page);
   assert.match(readFileSync(join(page, 'table.md'), 'utf8'), /^## held-out validation pairs of .*tree, blurred pictures from blur\\?_gamma\/: 1 pair$/m);
 });
