@@ -17,7 +17,7 @@ process.once('message', async ({ settings, rank, size, port }: Extract<ToWorker,
   manualSeed(1);
   const players = makePlayers(parseConfig({
     batchSize: batch, crop, precision, generator: { type: 'dgf-report', rate }, discriminator: { type: 'patch', ndf: 48 }, losses: { pixel: { type: 'l1', weight: 170 } },
-  }, 'bench'), device, group);
+  }, 'bench'), device, { group });
   const random = randomAt(1, rank);
   const pixels = (): Uint8Array => Uint8Array.from({ length: batch * crop * crop * 3 }, () => random.integer(256));
   const examples = { blur: pixels(), sharp: pixels(), names: Array.from({ length: batch }, (_, i) => `random ${i}`) };

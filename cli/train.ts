@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import type { Device } from '@unshake/libtorch';
-import { loadConfig, parseConfig, type Config } from '../src/config.js';
+import { changeConfig, loadConfig, parseConfig, type Config } from '../src/config.js';
 import { UsageError } from '../src/errors.js';
 import { findModel } from '../src/model-path.js';
 import { trainInProcesses } from '../src/parallel-processes.js';
 import { ranksFromEnvironment } from '../src/parallel.js';
+import { differences } from '../src/report/difference.js';
 import { runConfig } from '../src/run-folder.js';
 import { train, type TrainOptions } from '../src/train.js';
 import { withProgress } from './progress.js';
@@ -24,19 +25,22 @@ export function deviceOption(text: string): Device | 'auto' {
   throw new UsageError(`--device: expected auto, cpu, cuda or cuda:N, received ${text}`);
 }
 
-/** A new run's settings: the experiment, then what the command line changes. A resumed run keeps its own, but for its length. */
-async function settings(experiment: string, { out, data, steps, set, resume, limitPairs, initFrom }: Options): Promise<Config> {
+/** A new run's settings: the experiment, then what the command line changes. A resumed run keeps its own, but for its length and what changeConfig() allows. */
+async function settings(experiment: string, { out, data, steps, minutes, set, resume, limitPairs, initFrom }: Options, note: (line: string) => void): Promise<Config> {
+  const budget = { ...(steps !== undefined && { steps }), ...(minutes !== undefined && { minutes }) };
   if (resume) {
-    if (set.length > 0 || data !== undefined || limitPairs !== undefined || initFrom !== undefined) {
-      throw new UsageError('--resume takes the run\'s own settings; only --steps, --minutes and --device go with it');
+    if (data !== undefined || limitPairs !== undefined || initFrom !== undefined) {
+      throw new UsageError('--resume takes the run\'s own settings; only --steps, --minutes, --set and --device go with it');
     }
-    const config = runConfig(out);
-    return steps === undefined ? config : { ...config, steps };
+    const own = runConfig(out), named = await loadConfig(experiment);
+    if (named.name !== own.name) note(`${out} was begun as ${own.name}, and goes on as it; ${experiment} changes nothing`);
+    const config = { ...changeConfig(own, set, out), ...budget };
+    for (const { key, values: [was, now] } of differences([own, config])) note(`${key} was ${was ?? 'absent'} and is ${now ?? 'absent'} from here on`);
+    return config;
   }
   const config = await loadConfig(experiment, { set });
   return parseConfig({
-    ...config,
-    ...(steps !== undefined && { steps }),
+    ...config, ...budget,
     ...(limitPairs !== undefined && { limitPairs }),
     ...(data !== undefined && { data: [{ path: data }] }),
   }, experiment);
@@ -61,16 +65,17 @@ export function registerTrain(root: Command): void {
       if (ranks && options.nproc > 1) throw new UsageError(`--nproc ${options.nproc}: a launcher started this process as one of WORLD_SIZE=${ranks.size}; leave --nproc out`);
       const talks = !ranks || ranks.rank === 0;
       const initFrom = options.initFrom === undefined ? undefined : await findModel(options.initFrom);
-      const config = await settings(experiment, options);
+      const note = (line: string): void => { if (talks) process.stderr.write(`${line}\n`); };
+      const config = await settings(experiment, options, note);
       const stop = new AbortController();
       const onSignal = (): void => stop.abort();
       process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
       try {
         const run = (rest: TrainOptions) => {
-          const all: TrainOptions = { device: deviceOption(options.device), resume: options.resume, initFrom: initFrom?.path, minutes: options.minutes, signal: stop.signal, ...rest };
+          const all: TrainOptions = { device: deviceOption(options.device), resume: options.resume, initFrom: initFrom?.path, signal: stop.signal, ...rest };
           return options.nproc > 1 ? trainInProcesses(config, options.out, options.nproc, all) : train(config, options.out, { ...all, ranks });
         };
-        const result = await (talks ? withProgress((onProgress) => run({ onProgress, onNotice: (line) => process.stderr.write(`${line}\n`) })) : run({}));
+        const result = await (talks ? withProgress((onProgress) => run({ onProgress, onNotice: note })) : run({}));
         if (!talks) return;
         const best = result.best && Number.isFinite(result.best.psnr) ? `; best ${result.best.psnr.toFixed(2)} dB on the held-out pairs, at step ${result.best.step}` : '';
         process.stdout.write(`${options.out}: ${result.step} steps in ${Math.round(result.seconds)} s${best}\n`);

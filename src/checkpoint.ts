@@ -19,13 +19,13 @@ const format = 'unshake-checkpoint-1';
 export interface Best { step: number; psnr: number }
 
 /** What bit-identical continuation depends on besides the file. */
-export type Environment = Record<'threads' | 'processes' | 'instructionSet' | 'libtorch' | 'unshake' | 'device' | 'precision', string>;
+export type Environment = Record<'threads' | 'processes' | 'instructionSet' | 'libtorch' | 'unshake' | 'device' | 'precision' | 'pairs', string>;
 
 export interface CheckpointInfo { step: number; config: Config; best: Best | null; environment: Environment }
 
-export function environmentOf({ device, precision, group }: Players): Environment {
+export function environmentOf({ device, precision, group, pairs }: Players): Environment {
   const { libtorch, capability, isa } = version();
-  return { threads: String(numThreads()), processes: String(group?.size ?? 1), instructionSet: `${capability}, ${isa}`, libtorch, unshake: unshakeVersion, device, precision };
+  return { threads: String(numThreads()), processes: String(group?.size ?? 1), instructionSet: `${capability}, ${isa}`, libtorch, unshake: unshakeVersion, device, precision, pairs };
 }
 
 const prefixed = (prefix: string, tensors: Map<string, Tensor>): [string, Tensor][] => [...tensors].map(([name, value]) => [`${prefix}.${name}`, value]);

@@ -11,7 +11,7 @@ import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { blurRecipes } from './blur/index.js';
 import { augmentations } from './diff-augment.js';
-import { ConfigError, messageOf } from './errors.js';
+import { ConfigError, UsageError, messageOf } from './errors.js';
 import { adversarialTypes } from './losses/adversarial.js';
 import { lpipsNetworks, perceptualTypes } from './losses/perceptual.js';
 import { experimentsFolder } from './paths.js';
@@ -64,7 +64,7 @@ const discriminator = z.discriminatedUnion('type', [
 const optimizer = z.strictObject({
   type: z.enum(['adam', 'adamw', 'sgd', 'rmsprop']).default('adam'),
   lr: z.number().positive().default(2e-4), //                     pix2pix's and the report's
-  betas: z.tuple([z.number(), z.number()]).default([0.5, 0.999]), // β₁ 0.5: momentum of 0.9 makes adversarial training oscillate
+  betas: z.tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)]).default([0.5, 0.999]), // β₁ 0.5: momentum of 0.9 makes adversarial training oscillate. sgd: β₁ is its momentum; rmsprop: unused
   weightDecay: z.number().min(0).default(0),
 });
 
@@ -72,9 +72,10 @@ const schema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'letters, digits, dots and dashes').default('run'), // names the run in logs and tables; the file's own name in an experiment
   seed: z.int().min(0).default(1), //                             weights, data order, crops, blur and dropout follow from it
   steps: positiveInteger.default(100_000),
+  minutes: z.number().positive().nullable().default(null), //     training time after which the run ends before its steps; the schedule then follows the clock, and two runs differ
   data: z.array(source).min(1).prefault([{ path: 'data/scenes' }]),
   ab: z.enum(['sharp-left', 'blur-left']).default('sharp-left'), // halves of side-by-side pairs
-  blurFolder: z.enum(['blur', 'blur_gamma']).default('blur'), //  of a GOPRO_Large tree
+  blurFolder: z.enum(['blur', 'blur_gamma']).optional(), //       of a GOPRO_Large tree; default: blur where it is there
   limitPairs: positiveInteger.nullable().default(null), //        train on this many pairs only, drawn by the seed
   batchSize: positiveInteger.default(1), //                       the paper's; images a process takes at once
   accumulate: positiveInteger.default(1), //                      micro-batches of batchSize a step: gradients of a batch that the device can't hold
@@ -158,21 +159,26 @@ const asCoded = {
 export type Config = z.output<typeof schema>;
 export type OptimizerConfig = Config['optimizer'];
 
-/** All key names of the schema, to find the one that was meant. */
-function keyNames(value: unknown, names = new Set<string>()): Set<string> {
-  if (typeof value === 'object' && value !== null) {
-    for (const [key, inner] of Object.entries(value)) {
-      if (key === 'properties') for (const name of Object.keys(inner as object)) names.add(name);
-      keyNames(inner, names);
-    }
+/** A node of the settings' JSON schema. */
+interface Shape { properties?: Record<string, Shape & { const?: unknown }>; items?: Shape; anyOf?: Shape[]; oneOf?: Shape[] }
+
+/** What the schema knows by `path`. Of several types of a group, the one that `settings` name; without a name, all. */
+function keysAt(node: Shape, path: readonly PropertyKey[], settings: unknown): string[] {
+  const variants = node.anyOf ?? node.oneOf;
+  if (variants) {
+    const named = variants.filter(({ properties }) => isGroup(settings) && properties?.type?.const !== undefined && properties.type.const === settings.type);
+    return (named.length > 0 ? named : variants).flatMap((variant) => keysAt(variant, path, settings));
   }
-  return names;
+  const [first, ...rest] = path;
+  if (first === undefined) return Object.keys(node.properties ?? {});
+  const inner = node.items ?? node.properties?.[first as string];
+  return inner ? keysAt(inner, rest, (settings as Group | undefined)?.[first as string]) : [];
 }
 
-function explain(issue: z.core.$ZodIssue): string {
+function explain(issue: z.core.$ZodIssue, settings: unknown): string {
   const path = issue.path.join('.');
   if (issue.code === 'unrecognized_keys') {
-    const names = [...keyNames(z.toJSONSchema(schema, { io: 'input' }))];
+    const names = keysAt(z.toJSONSchema(schema, { io: 'input' }) as Shape, issue.path, settings);
     return issue.keys.map((key) => `unknown key ${[...issue.path, key].join('.')}: did you mean ${closest(key, names)}?`).join('; ');
   }
   return `${path || 'the settings'}: ${issue.message.replace(/^Invalid input: /, '')}`;
@@ -209,9 +215,10 @@ function withFidelity(settings: unknown, where: string): unknown {
 
 /** Settings from a plain object: defaults filled in. Throws ConfigError naming every wrong key; `where` is the file or option it came from. */
 export function parseConfig(settings: unknown, where: string): Config {
-  const result = schema.safeParse(withFidelity(settings ?? {}, where));
+  const whole = withFidelity(settings ?? {}, where);
+  const result = schema.safeParse(whole);
   if (result.success) return result.data;
-  throw new ConfigError(`${where}: ${result.error.issues.map(explain).join('; ')}`);
+  throw new ConfigError(`${where}: ${result.error.issues.map((issue) => explain(issue, whole)).join('; ')}`);
 }
 
 /** What a run is called in tables and folders: the two fidelities of an experiment are two things. */
@@ -225,18 +232,23 @@ export function experimentNames(): string[] {
   return readdirSync(fileURLToPath(experimentsFolder)).filter((name) => name.endsWith('.yaml')).map((name) => name.slice(0, -'.yaml'.length)).sort();
 }
 
-/** Sets `a.b.c` of a nested plain object. Throws ConfigError when a value lies in the way. */
-function setKey(settings: Group, assignment: string): void {
+/** `settings` with `a.b.c=value` set; a group whose `type` changes starts anew, as in merge(). Throws ConfigError when it is no assignment, or a value lies in the way. */
+function assign(settings: Group, assignment: string): Group {
   const at = assignment.indexOf('=');
   if (at < 1) throw new ConfigError(`--set ${assignment}: expected key=value, for example --set optimizer.lr=1e-4`);
-  const keys = assignment.slice(0, at).split('.');
-  let holder = settings;
-  for (const key of keys.slice(0, -1)) {
-    const inner = holder[key] ??= {};
-    if (!isGroup(inner)) throw new ConfigError(`--set ${assignment}: ${key} is not a group of settings`);
-    holder = inner;
+  let value: unknown;
+  try {
+    value = parse(assignment.slice(at + 1));
+  } catch (error) {
+    throw new ConfigError(`--set ${assignment}: the value is not valid YAML (${messageOf(error).replace(/:$/, '')}); expected for example 2, true, [1, 2] or {type: l1}`, { cause: error });
   }
-  holder[keys[keys.length - 1]] = parse(assignment.slice(at + 1));
+  const within = (holder: Group, [key, ...deeper]: string[]): Group => {
+    if (deeper.length === 0) return key === 'type' && holder.type !== value ? { type: value } : { ...holder, [key]: value };
+    const inner = holder[key] ?? {};
+    if (!isGroup(inner)) throw new ConfigError(`--set ${assignment}: ${key} is not a group of settings`);
+    return { ...holder, [key]: within(inner, deeper) };
+  };
+  return within(settings, assignment.slice(0, at).split('.'));
 }
 
 /** The settings of a YAML file over those of the experiment that it extends. `readers` are the files that led here. */
@@ -265,7 +277,15 @@ async function readSettings(experiment: string, readers: readonly string[]): Pro
 
 /** Reads an experiment (a name in experiments/, or a YAML path), what it `extends` first, and applies `key=value` assignments. Throws ConfigError. */
 export async function loadConfig(experiment: string, { set = [] }: { set?: readonly string[] } = {}): Promise<Config> {
-  const settings = await readSettings(experiment, []);
-  for (const assignment of set) setKey(settings, assignment);
-  return parseConfig(settings, experiment);
+  return parseConfig(set.reduce(assign, await readSettings(experiment, [])), experiment);
+}
+
+/** What `--resume --set` may change: nothing that the weights, the examples or their order follow from. */
+const changeable = ['optimizer', 'discriminatorOptimizer', 'schedule', 'gradientClip', 'precision', 'threads', 'workers', 'logEvery', 'checkpointEvery', 'keepCheckpoints', 'validateEvery'];
+
+/** A begun run's settings with `key=value` assignments applied. Throws UsageError for a key that makes it another run. */
+export function changeConfig(config: Config, set: readonly string[], where: string): Config {
+  const fixed = set.find((assignment) => !changeable.includes(assignment.split(/[.=]/)[0]));
+  if (fixed !== undefined) throw new UsageError(`--resume --set ${fixed}: a run keeps it; expected a key under ${changeable.join(', ')}. For anything else begin a new run with --init-from ${where}`);
+  return parseConfig(set.reduce(assign, config as Group), where);
 }

@@ -5,7 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { ConfigError, DataError } from './errors.js';
-import { randomAt } from './random.js';
+import { hashText, randomAt } from './random.js';
 import type { BlurRecipe } from './blur/index.js';
 import { isRealPair, openDataset, type AbOrder, type BlurFolder, type Dataset, type DatasetKind, type Pair } from './dataset.js';
 import type { CropOptions, CropTask } from './data/crop.js';
@@ -56,6 +56,8 @@ export interface Loader {
   readonly sources: readonly SourceSummary[];
   /** Held out, never in a batch; readPair reads them. Empty when there is one scene only and no `val/`. */
   readonly validation: readonly Pair[];
+  /** How many pairs are trained and validated on, with a hash of their names: a folder that has changed gives other batches. */
+  readonly pairs: string;
   /** The batch of a step, counted from 0. Throws DataError naming the file that can't be used. */
   batch(step: number): Promise<Batch>;
   /** Ends the threads. A batch that is still awaited is rejected. */
@@ -110,8 +112,11 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
   };
 
   const prepared = new Map<number, Promise<Batch>>();
+  const validation = divisions.flatMap(({ validation: heldOut }) => heldOut);
+  const names = JSON.stringify([pairs, [validation]].map((groups) => groups.map((group) => group.map(({ name }) => name))));
   return {
-    validation: divisions.flatMap(({ validation }) => validation),
+    validation,
+    pairs: `${pairs.flat().length} to train on, ${validation.length} held out (names ${hashText(names).toString(16)})`,
     sources: datasets.map(({ path, kind, blurFolder: folder }, i) => ({
       path, kind, ...(folder && { blurFolder: folder }), weight: weights[i], trainPairs: pairs[i].length,
       validationPairs: divisions[i].validation.length, validationScenes: [...new Set(divisions[i].validation.map(({ scene }) => scene))],

@@ -1,7 +1,8 @@
 /**
  * Differentiable augmentation: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020, to the arithmetic of
  * mit-han-lab/data-efficient-gans. Everything that the discriminator judges is augmented, real and fake, in both players' steps; the
- * generator's gradient passes through. Zero, which moves in and which fills holes, is mid-grey of [−1, 1].
+ * generator's gradient passes through. Zero, which moves in and which fills holes, is mid-grey of [−1, 1], which the method was made for; with a
+ * generator whose range is [0, 1] it is black, and brightness and contrast change twice as much.
  *
  * A conditional discriminator judges pairs: both pictures of a pair get the same draw, else it would see inconsistent pairs; means that a
  * colour change refers to are each picture's own.

@@ -60,7 +60,12 @@ export class MetricError extends UnshakeError {
   constructor(message: string, options?: ErrorOptions) { super('METRIC', message, options); }
 }
 
-/** Training produced NaN or infinity. */
+/** A training step can't be computed: the networks don't take crops of this size, or memory is short. */
+export class TrainingError extends UnshakeError {
+  constructor(message: string, options?: ErrorOptions) { super('TRAINING', message, options); }
+}
+
+/** Training produced NaN or infinity, or left the range of pictures. */
 export class DivergedError extends UnshakeError {
   constructor(message: string, options?: ErrorOptions) { super('DIVERGED', message, options); }
 }

@@ -7,7 +7,7 @@ import { experimentName, experimentNames, loadConfig, parseConfig, type Config }
 import { AbortedError, ConfigError, UnshakeError, UsageError, messageOf } from './errors.js';
 import { trainInProcesses } from './parallel-processes.js';
 import type { LongWork } from './progress.js';
-import { report, type Report, type ReportOptions } from './report.js';
+import { checkInputs, report, type Report, type ReportOptions } from './report.js';
 import { differences } from './report/difference.js';
 import { readLog, runConfig } from './run-folder.js';
 import { train, type TrainOptions } from './train.js';
@@ -43,16 +43,17 @@ export const reportExperiments = (): string[] => experimentNames().filter((name)
 /**
  * Trains NAME (default: all of the report's) into OUT/runs/NAME-seedN, with every seed in turn, then writes the report into OUT. A run that fails is passed over
  * and named in the report; runs that are complete are left as they are, begun ones are continued from their newest checkpoint.
- * @throws ConfigError for an experiment or a setting, before anything is trained; AbortedError, with the current run saved, when the signal fires
+ * @throws ConfigError for an experiment or a setting, DataError for what the report is to read, before anything is trained; AbortedError, with the current run saved, when the signal fires
  */
 export async function runExperiments(names: readonly string[], out: string, options: ExperimentsOptions = {}): Promise<{ outcomes: RunOutcome[]; report: Report }> {
   const { onNotice = () => {}, signal } = options;
   const planned = await plan(names, out, options);
+  await checkInputs(options.report);
   const outcomes: RunOutcome[] = [];
   for (const [index, run] of planned.entries()) {
     const { name, path } = run;
     try {
-      const finished = isFinished(run, options.minutes);
+      const finished = isFinished(run);
       onNotice(`${index + 1} of ${planned.length}: ${name}${finished ? ' is finished' : ''}`);
       if (!finished) await trainOne(run, { done: index, total: planned.length }, options);
       outcomes.push({ name, path, outcome: finished ? 'finished' : 'trained' });
@@ -74,7 +75,7 @@ async function plan(names: readonly string[], out: string, { steps, minutes, see
   if (chosen.length === 0) throw new ConfigError(`expected experiments whose names begin with report-, found ${experimentNames().join(', ')}; name those to run`);
   const configs = await Promise.all(chosen.map(async (experiment) => {
     const config = await loadConfig(experiment, { set });
-    return parseConfig({ ...config, ...(steps !== undefined && { steps }), ...(data !== undefined && { data: [{ path: data }] }) }, experiment);
+    return parseConfig({ ...config, ...(steps !== undefined && { steps }), ...(minutes !== undefined && { minutes }), ...(data !== undefined && { data: [{ path: data }] }) }, experiment);
   }));
   const twice = configs.find((config, i) => configs.findIndex((other) => experimentName(other) === experimentName(config)) < i);
   if (twice) throw new ConfigError(`name: two of the experiments call themselves ${twice.name}; their runs need different names`);
@@ -89,27 +90,26 @@ async function plan(names: readonly string[], out: string, { steps, minutes, see
 const isBegun = ({ path }: Planned): boolean => listCheckpoints(join(path, 'checkpoints')).length > 0;
 
 /** Whether a run has used its budget. Throws ConfigError when it was begun with other settings. */
-function isFinished(run: Planned, minutes: number | undefined): boolean {
+function isFinished(run: Planned): boolean {
   if (!isBegun(run)) return false;
   const { path, config } = run;
   const own = runConfig(path);
-  const changed = differences([{ ...own, steps: 0 }, { ...config, steps: 0 }]);
+  const changed = differences([{ ...own, steps: 0, minutes: null }, { ...config, steps: 0, minutes: null }]);
   if (changed.length > 0) {
     const list = changed.slice(0, 3).map(({ key, values: [was, now] }) => `${key} was ${was ?? 'absent'} and is ${now ?? 'absent'} now`).join(', ');
     throw new ConfigError(`${path}: begun with other settings (${list}${changed.length > 3 ? ' and more' : ''}); choose another -o, or delete it`);
   }
   const { step } = newestCheckpoint(join(path, 'checkpoints')).info;
-  if (minutes === undefined) return step >= config.steps;
   const seconds = readLog(path).findLast((entry) => entry.step <= step)?.seconds ?? 0;
-  return step >= config.steps || seconds >= minutes * 60 - 0.001; // logged to a thousandth
+  return step >= config.steps || (config.minutes !== null && seconds >= config.minutes * 60 - 0.001); // logged to a thousandth
 }
 
-async function trainOne(run: Planned, { done, total }: { done: number; total: number }, { minutes, device, nproc = 1, signal, onNotice, onProgress }: ExperimentsOptions): Promise<void> {
+async function trainOne(run: Planned, { done, total }: { done: number; total: number }, { device, nproc = 1, signal, onNotice, onProgress }: ExperimentsOptions): Promise<void> {
   const { name, path, config } = run;
   const resume = isBegun(run);
-  const settings = resume ? { ...runConfig(path), steps: config.steps } : config;
+  const settings = resume ? { ...runConfig(path), steps: config.steps, minutes: config.minutes } : config;
   const options: TrainOptions = {
-    device, resume, minutes, signal, onNotice,
+    device, resume, signal, onNotice,
     onProgress: (progress) => onProgress?.({ ...progress, label: `${done + 1} of ${total}: ${name} · ${progress.label ?? ''}` }),
   };
   await (nproc > 1 ? trainInProcesses(settings, path, nproc, options) : train(settings, path, options));

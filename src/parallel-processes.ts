@@ -12,7 +12,7 @@ export type ToRank = { job: { config: Config; out: string; rank: number; size: n
 export type FromRank = { port: number } | { progress: Progress } | { notice: string } | { result: TrainResult } | { failed: Failure };
 export interface Failure { code: string | null; message: string; stack?: string; lost: boolean }
 /** The options that cross to another process as they are. */
-export type PlainOptions = Pick<TrainOptions, 'device' | 'resume' | 'initFrom' | 'minutes'>;
+export type PlainOptions = Pick<TrainOptions, 'device' | 'resume' | 'initFrom'>;
 
 /** After one is lost, the others notice by themselves within this time, or are killed. Files are written whole or not at all. */
 const graceMilliseconds = 10_000;
@@ -23,8 +23,8 @@ interface Rank { rank: number; process: ChildProcess; result?: TrainResult; fail
  * As train(), by `nproc` processes. Throws what the process that failed first threw, ParallelError when one ended without a word,
  * AbortedError when the signal stopped all (after rank 0 has saved).
  */
-export async function trainInProcesses(config: Config, out: string, nproc: number, { onNotice = () => {}, onProgress, signal, device, resume, initFrom, minutes }: TrainOptions = {}): Promise<TrainResult> {
-  const options: PlainOptions = { device, resume, initFrom, minutes };
+export async function trainInProcesses(config: Config, out: string, nproc: number, { onNotice = () => {}, onProgress, signal, device, resume, initFrom }: TrainOptions = {}): Promise<TrainResult> {
+  const options: PlainOptions = { device, resume, initFrom };
   const start = (rank: number): Rank => {
     // Gloo's and c10d's own warnings stay off the terminal; what they warn of comes as an error when it matters.
     const child = fork(fileURLToPath(new URL('./parallel-rank.js', import.meta.url)), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], serialization: 'advanced', env: { TORCH_CPP_LOG_LEVEL: 'ERROR', ...process.env } });

@@ -65,12 +65,19 @@ export async function joinRanks({ rank, size, host, port, storeRuns = false, pre
     throwIfAborted(signal);
     throw error;
   });
-  const own = hashText(JSON.stringify(config));
-  if (group.share([own])[0] !== own) {
+  try {
+    checkAlike(group, JSON.stringify(config), 'settings', 'start all processes with the same experiment, options and version');
+  } catch (error) {
     group.close();
-    throw new ConfigError(`rank ${rank} has other settings than rank 0: start all processes with the same experiment, options and version`);
+    throw error;
   }
   return group;
+}
+
+/** Throws ConfigError where this process's `text` is not rank 0's. */
+export function checkAlike(group: ProcessGroup, text: string, what: string, cure: string): void {
+  const own = hashText(text);
+  if (group.share([own])[0] !== own) throw new ConfigError(`rank ${group.rank} has other ${what} than rank 0: ${cure}`);
 }
 
 /** Rank 0's weights, optimizers, averages and numbers, on every rank. Returns the numbers. */

@@ -4,6 +4,7 @@ import {
   type Device, type Optimizer, type ProcessGroup, type Tensor,
 } from '@unshake/libtorch';
 import type { Config, OptimizerConfig } from './config.js';
+import { ConfigError } from './errors.js';
 import type { Batch } from './data.js';
 import { discriminatorObjective, generatorObjective, type Judging, type Objective } from './losses/objectives.js';
 import { makePerceptual, type Perceptual } from './losses/perceptual.js';
@@ -26,6 +27,8 @@ export interface Players {
   scaler: GradScaler | null;
   /** The processes that train together, each on its share of a batch; null: this one alone. */
   group: ProcessGroup | null;
+  /** What they are trained on, as Loader.pairs says it; checkpoints remember it. */
+  pairs: string;
 }
 
 /** Losses of one step, by name; for the log. */
@@ -36,14 +39,18 @@ function makeOptimizer(parameters: readonly Tensor[], { type, lr, betas, weightD
     case 'adam': return Adam(parameters, { lr, betas, weightDecay });
     case 'adamw': return AdamW(parameters, { lr, betas, weightDecay });
     case 'sgd': return SGD(parameters, { lr, momentum: betas[0], weightDecay });
-    case 'rmsprop': return RMSprop(parameters, { lr });
+    case 'rmsprop': return RMSprop(parameters, { lr, weightDecay });
   }
 }
 
 /** Fresh players on a device, initialised from libtorch's generator: seed it before. Throws ConfigError, and what makePerceptual throws. */
-export function makePlayers(config: Config, device: Device, group: ProcessGroup | null = null): Players {
+export function makePlayers(config: Config, device: Device, { group = null, pairs = '' }: { group?: ProcessGroup | null; pairs?: string } = {}): Players {
   const precision = choosePrecision(config.precision, device);
   const generator = makeGenerator(config.generator);
+  if (config.crop % generator.multiple !== 0) {
+    generator.release();
+    throw new ConfigError(`crop: expected a multiple of ${generator.multiple}, the generator's coarsest step (${config.generator.type}), got ${config.crop}`);
+  }
   generator.moveTo(device);
   const discriminator = config.discriminator && makeDiscriminator(config.discriminator);
   discriminator?.moveTo(device);
@@ -55,7 +62,7 @@ export function makePlayers(config: Config, device: Device, group: ProcessGroup 
     throw error;
   }
   return {
-    config, device, precision, group, generator, discriminator, perceptual,
+    config, device, precision, group, pairs, generator, discriminator, perceptual,
     optimizer: makeOptimizer(generator.parameters(), config.optimizer),
     discriminatorOptimizer: discriminator && makeOptimizer(discriminator.parameters(), config.discriminatorOptimizer ?? config.optimizer),
     ema: new Ema(generator.stateDict(), config.ema),
@@ -135,7 +142,7 @@ function frozen<T>(parameters: readonly Tensor[], fn: () => T): T {
   }
 }
 
-/** Streams of random numbers at one (seed, step, place in the batch): data.ts and data/crop.ts use 0 to 2. */
+/** A stream of random numbers at one (seed, step, place in the batch), divided further by use; those of data.ts and data/crop.ts are not. */
 const lossStream = 3;
 
 /**

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configToYaml } from './config.js';
-import type { AbOrder, BlurFolder } from './dataset.js';
+import { openDataset, type AbOrder, type BlurFolder } from './dataset.js';
 import { AbortedError, DataError, UnshakeError, UsageError, messageOf } from './errors.js';
 import { writeImage } from './image/codec-node.js';
 import { besideEachOther } from './image/image.js';
@@ -44,6 +44,12 @@ export interface Report { page: string; table: string; runs: number; sets: { tit
 /** A set, the runs that were measured on it, and which of its pairs one group of tables is about. */
 interface Measured { set: ScoreSet; scores: Map<ReportRun, SetScores> }
 interface View { measured: Measured; title: string; indices: number[]; without?: string }
+
+/** Opens what a report will measure on and leave out, so that a wrong path is met before long work. Throws DataError. */
+export async function checkInputs({ data = [], exclude = [], ab, blurFolder }: Pick<ReportOptions, 'data' | 'exclude' | 'ab' | 'blurFolder'> = {}): Promise<void> {
+  exclude.forEach(readNames);
+  await Promise.all(data.map((path) => openDataset(path, { ab, blurFolder })));
+}
 
 /**
  * Writes report.html, table.md, loss.svg, loss.png, validation.svg, validation.png and panels/ into the folder `out`. Scores are kept beside each run and

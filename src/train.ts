@@ -2,14 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { DeviceError, LibtorchMissingError, copy_, keepFreedMemory, manualSeed, noGrad, numThreads, scope, setNumThreads, tensor, type Device, type ProcessGroup, type Tensor } from '@unshake/libtorch';
+import { DeviceError, LibtorchMissingError, TorchError, copy_, keepFreedMemory, manualSeed, noGrad, numThreads, scope, setNumThreads, tensor, type Device, type ProcessGroup, type Tensor } from '@unshake/libtorch';
 import { checkpointPath, environmentOf, loadCheckpoint, loadGenerator, newestCheckpoint, pruneCheckpoints, saveBest, saveCheckpoint, type Best } from './checkpoint.js';
 import type { Config } from './config.js';
-import { openLoader, type Loader, type SourceSummary } from './data.js';
-import { AbortedError, CheckpointError, DivergedError, MissingError, messageOf } from './errors.js';
+import { openLoader, type Batch, type Loader, type SourceSummary } from './data.js';
+import { checkLosses, checkWeights } from './divergence.js';
+import { AbortedError, CheckpointError, DivergedError, MissingError, TrainingError, messageOf } from './errors.js';
 import { writeImage } from './image/codec-node.js';
 import { readWeights } from './onnx/weights.js';
-import { deviceOf, explainLoss, joinRanks, meet, seedStep, shareState, threadsOf, type Meeting, type Ranks } from './parallel.js';
+import { checkAlike, deviceOf, explainLoss, joinRanks, meet, seedStep, shareState, threadsOf, type Meeting, type Ranks } from './parallel.js';
 import { makePlayers, releasePlayers, trainStep, type Losses, type Players } from './players.js';
 import type { LongWork } from './progress.js';
 import { createRun, reopenRun, type RunFolder } from './run-folder.js';
@@ -23,8 +24,6 @@ export interface TrainOptions extends LongWork {
   ranks?: Ranks;
   /** Start from the averaged weights of a checkpoint, or from an ONNX file that was exported from the same network. */
   initFrom?: string;
-  /** Stop after this much training time, counted over all resumptions; the learning rate then follows the clock, and two runs differ. */
-  minutes?: number;
   /** One line a time, for a person: what was chosen, what differs. */
   onNotice?: (line: string) => void;
 }
@@ -89,33 +88,32 @@ function resume(out: string, config: Config, players: Players, notice: (line: st
   const { path, skipped } = newestCheckpoint(join(out, 'checkpoints'));
   for (const reason of skipped) notice(`skipped a damaged checkpoint: ${reason}`);
   const { step, best, environment } = loadCheckpoint(path, players);
-  for (const [key, now] of Object.entries(environmentOf(players))) {
-    const was = environment[key as keyof typeof environment];
-    if (was !== now) notice(`${key} was ${was} when the checkpoint was written and is ${now} now: the continuation will not be bit-identical`);
-  }
+  const now = environmentOf(players);
+  const changed = (Object.keys(now) as (keyof typeof now)[]).filter((key) => environment[key] !== undefined && environment[key] !== now[key]);
+  for (const key of changed) notice(`${key} was ${environment[key]} when the checkpoint was written and is ${now[key]} now: the continuation will not be bit-identical`);
   const { run, seconds } = reopenRun(out, config, step);
   notice(`resuming after step ${step} (${path})`);
-  return { run, step, seconds, best };
+  return { run, step, seconds, best: changed.includes('pairs') ? null : best }; // PSNRs of other pairs don't compare
 }
 
-/** The largest pixel loss between two pictures: the mean square of black against white in [−1, 1]. */
-const largestPixelLoss = 4;
-
-/** A run that has left the range of pictures stays finite for hours, and never comes back. */
-function checkLosses(losses: Losses, { losses: { pixel } }: Config, step: number, names: readonly string[]): void {
-  const bad = Object.entries(losses).find(([name, value]) => !Number.isFinite(value) || (name === pixel.type && value > largestPixelLoss));
-  if (!bad) return;
-  throw new DivergedError(`the loss ${bad[0]} became ${bad[1]} at step ${step}, on ${names.join(', ')}; the run's checkpoints are from before. `
-    + 'Try a lower optimizer.lr, gradientClip, or precision fp32, and --resume');
+/** One step; what the networks or the device refuse becomes an error with its cure. */
+function stepOrExplain(players: Players, batch: Batch, step: number, progress: number): Losses {
+  try {
+    return trainStep(players, batch, step, progress);
+  } catch (error) {
+    if (!(error instanceof TorchError || error instanceof RangeError)) throw error;
+    const { crop, batchSize } = players.config;
+    throw new TrainingError(`step ${step + 1} with batchSize ${batchSize} and crop ${crop}: ${messageOf(error)}; try another crop, or a smaller batchSize with accumulate`, { cause: error });
+  }
 }
 
 /**
- * Trains a run into the folder `out`. Throws DataError, ConfigError, CheckpointError, MissingError (no libtorch, no device), DivergedError
- * (a loss that is no number, or a pixel loss beyond that of any two pictures), ParallelError (another process is gone), AbortedError
- * after saving a checkpoint when the signal fires.
+ * Trains a run into the folder `out`. Throws DataError, ConfigError, CheckpointError, MissingError (no libtorch, no device), TrainingError (a step
+ * can't be computed), DivergedError (a loss that is no number, or a pixel loss beyond that of any two pictures), ParallelError (another process is
+ * gone), AbortedError when the signal fires. Between two steps, whatever ends a run first saves a checkpoint.
  */
 export async function train(config: Config, out: string, options: TrainOptions = {}): Promise<TrainResult> {
-  const { device: wanted = 'auto', resume: resuming = false, ranks, initFrom, minutes, onNotice = () => {}, onProgress, signal } = options;
+  const { device: wanted = 'auto', resume: resuming = false, ranks, initFrom, onNotice = () => {}, onProgress, signal } = options;
   const leads = !ranks || ranks.rank === 0;
   const notice = leads ? onNotice : () => {};
   const device = prepareLibtorch(config, wanted, ranks);
@@ -123,10 +121,11 @@ export async function train(config: Config, out: string, options: TrainOptions =
   try {
     if (ranks) group = await joinRanks(ranks, config, device, signal);
     loader = await openData(config, ranks);
+    if (group) checkAlike(group, loader.pairs, 'pictures', `all processes need the same data; here are ${loader.pairs}`);
     manualSeed(config.seed);
-    players = makePlayers(config, device, group);
+    players = makePlayers(config, device, { group, pairs: loader.pairs });
     if (leads && initFrom && !resuming) initialise(players, initFrom);
-    if (leads && loader.validation.length > 0) validator = makeValidator(players, loader.validation);
+    if (leads && loader.validation.length > 0) validator = await makeValidator(players, loader.validation);
     manualSeed(config.seed); // the validator's weights were drawn too: dropout must not depend on it
     notice(`${config.name}: ${players.generator.parameterCount.toLocaleString('en')} parameters on ${device} in ${players.precision}; ${describeSources(loader.sources)}`);
     if (effectiveBatch(players) > config.batchSize) notice(describeBatch(players));
@@ -134,7 +133,7 @@ export async function train(config: Config, out: string, options: TrainOptions =
     const start: Start = !leads ? { run: null, step: 0, seconds: 0, best: null }
       : resuming ? resume(out, config, players, notice) : { run: createRun(out, config), step: 0, seconds: 0, best: null };
     if (group) [start.step, start.seconds] = shareState(group, players, [start.step, start.seconds]);
-    const result = await loop(players, loader, validator, start, { minutes, onProgress, signal });
+    const result = await loop(players, loader, validator, start, { onProgress, signal });
     return { ...result, device, precision: players.precision };
   } catch (error) {
     throw explainLoss(error);
@@ -157,26 +156,28 @@ function describeBatch(players: Players): string {
 /** Where a run is entered; `run` is null in all processes but the one that writes it. */
 interface Start { run: RunFolder | null; step: number; seconds: number; best: Best | null }
 
-async function loop(players: Players, loader: Loader, validator: Validator | null, start: Start, { minutes, onProgress, signal }: TrainOptions): Promise<{ step: number; seconds: number; best: Best | null }> {
+async function loop(players: Players, loader: Loader, validator: Validator | null, start: Start, { onProgress, signal }: LongWork): Promise<{ step: number; seconds: number; best: Best | null }> {
   const { config, group } = players;
-  const { run } = start;
+  const { minutes } = config, { run } = start;
   let { step, best } = start;
   const clockStart = performance.now() - start.seconds * 1000;
   const elapsed = () => (performance.now() - clockStart) / 1000;
   const own = (losses: Losses): Meeting => ({ losses, seconds: elapsed(), stop: signal?.aborted ?? false });
   let { seconds, stop } = meet(group, own({}));
-  const timeIsUp = () => minutes !== undefined && seconds >= minutes * 60;
+  const timeIsUp = () => minutes !== null && seconds >= minutes * 60;
   let logged = { step, seconds: elapsed() };
   let checkpointed = step > 0 ? step : -1;
 
   const checkpoint = ({ checkpoints }: RunFolder): void => {
     if (checkpointed === step) return;
+    checkWeights(players.generator, step, checkpoints);
     saveCheckpoint(checkpointPath(checkpoints, step), step, players, best);
     pruneCheckpoints(checkpoints, config.keepCheckpoints);
     checkpointed = step;
   };
 
   const validate = async ({ samples, checkpoints }: RunFolder): Promise<Record<string, number>> => {
+    checkWeights(players.generator, step, checkpoints);
     const validation = await validator?.validate(() => group?.check());
     if (validation) await writeImage(join(samples, `step-${String(step).padStart(8, '0')}.png`), validation.panel);
     if (!validation || !best || validation.psnr > best.psnr) {
@@ -186,12 +187,26 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     return validation ? { validationPsnr: round(validation.psnr), validationInputPsnr: round(validation.inputPsnr) } : {};
   };
 
+  /** Work between two steps, when the run can be saved: what it throws must not cost the steps since the last checkpoint. */
+  const orSave = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (run && step > 0 && !(error instanceof DivergedError)) {
+        try {
+          checkpoint(run);
+        } catch { /* the same full disk, perhaps: the first error says what happened */ }
+      }
+      throw error;
+    }
+  };
+
   while (step < config.steps && !timeIsUp() && !stop) {
-    const batch = await loader.batch(step);
+    const batch = await orSave(() => loader.batch(step));
     if (group) seedStep(group, config.seed, step);
-    const ownLosses = trainStep(players, batch, step, minutes === undefined ? step / config.steps : seconds / (minutes * 60));
+    const ownLosses = stepOrExplain(players, batch, step, minutes === null ? step / config.steps : seconds / (minutes * 60));
     step++;
-    checkLosses(ownLosses, config, step, batch.names);
+    checkLosses(ownLosses, config, step, batch.names, run?.checkpoints);
     await nextTick(); // lets finalizers, Ctrl-C and the loader's threads have their turn
     const { losses, ...agreed } = meet(group, own(ownLosses));
     ({ seconds, stop } = agreed);
@@ -199,7 +214,7 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
 
     const last = step === config.steps || timeIsUp();
     const stepsPerSecond = (step - logged.step) / (seconds - logged.seconds);
-    const validation = last || step % config.validateEvery === 0 ? await validate(run) : null;
+    const validation = last || step % config.validateEvery === 0 ? await orSave(() => validate(run)) : null;
     if (last || validation || step % config.logEvery === 0) {
       run.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond * effectiveBatch(players)), effectiveBatch: effectiveBatch(players), ...losses, ...validation });
       logged = { step, seconds: elapsed() }; // validating is not counted as training speed

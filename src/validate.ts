@@ -1,4 +1,5 @@
 /** Validation during training: clean PSNR of the averaged weights on held-out pairs, and a panel to look at. */
+import { setImmediate as nextTick } from 'node:timers/promises';
 import { channelsLast, contiguous, copy_, mulScalar, noGrad, addScalar, permute, scope, toDtype, type Tensor } from '@unshake/libtorch';
 import { readPair, type Pair } from './dataset.js';
 import { DataError } from './errors.js';
@@ -43,35 +44,46 @@ function stack(rows: readonly RgbImage[]): RgbImage {
   return { width, height, channels: 3, data };
 }
 
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
 /** `between` is called before each pair, and may throw. */
 export interface Validator { validate(between?: () => void): Promise<Validation>; release(): void }
 
-/** A second generator that holds the averaged weights while validating, so that training goes on undisturbed. */
-export function makeValidator(players: Players, pairs: readonly Pair[]): Validator {
+/** Centre crops of a held-out pair, as large as validation takes them. Throws DataError when the picture is smaller than the network's step. */
+async function readCentre(pair: Pair, { generator: { multiple }, config: { validationCrop } }: Players): Promise<{ blur: RgbImage; sharp: RgbImage }> {
+  const { blur, sharp } = await readPair(pair);
+  const [width, height] = [sharp.width, sharp.height].map((length) => Math.floor(Math.min(length, validationCrop) / multiple) * multiple);
+  if (width === 0 || height === 0) throw new DataError(`${pair.name}: ${sharp.width}×${sharp.height} is too small to validate this network, which needs ${multiple} pixels`);
+  return { blur: centreCrop(blur, width, height), sharp: centreCrop(sharp, width, height) };
+}
+
+/**
+ * A second generator that holds the averaged weights while validating, so that training goes on undisturbed. The pairs are read here, so that
+ * one that can't be read is met before the first step. Those without blur are left out where others are there: their PSNR has no bound, and
+ * would choose the best checkpoint alone.
+ */
+export async function makeValidator(players: Players, pairs: readonly Pair[]): Promise<Validator> {
   const { config, device, ema } = players;
+  const read = await Promise.all(spread(pairs, config.validationPairs).map((pair) => readCentre(pair, players)));
+  const blurred = read.filter(({ blur, sharp }) => Buffer.compare(blur.data, sharp.data) !== 0);
+  const chosen = blurred.length > 0 ? blurred : read;
+  const inputPsnr = mean(chosen.map(({ blur, sharp }) => psnr(blur, sharp)));
   const generator = makeGenerator(config.generator);
   generator.moveTo(device);
   generator.eval();
-  const chosen = spread(pairs, config.validationPairs);
-  const fit = (length: number) => Math.floor(Math.min(length, config.validationCrop) / generator.multiple) * generator.multiple;
 
   return {
     async validate(between = () => {}) {
       noGrad(() => generator.stateDict().forEach((value, name) => copy_(value, ema.average.get(name)!)));
-      const rows: RgbImage[] = [];
-      let sum = 0, inputSum = 0;
-      for (const pair of chosen) {
+      const rows: RgbImage[] = [], scores: number[] = [];
+      for (const { blur, sharp } of chosen) {
+        await nextTick();
         between();
-        const whole = await readPair(pair);
-        const width = fit(whole.sharp.width), height = fit(whole.sharp.height);
-        if (width === 0 || height === 0) throw new DataError(`${pair.name}: ${whole.sharp.width}×${whole.sharp.height} is too small to validate this network, which needs ${generator.multiple} pixels`);
-        const blur = centreCrop(whole.blur, width, height), sharp = centreCrop(whole.sharp, width, height);
         const generated = generate(generator, blur, device);
-        sum += psnr(generated, sharp);
-        inputSum += psnr(blur, sharp);
+        scores.push(psnr(generated, sharp));
         if (rows.length < 4) rows.push(besideEachOther([blur, sharp, generated]));
       }
-      return { psnr: sum / chosen.length, inputPsnr: inputSum / chosen.length, panel: stack(rows) };
+      return { psnr: mean(scores), inputPsnr, panel: stack(rows) };
     },
     release: () => generator.release(),
   };

@@ -103,6 +103,12 @@ test('a run that fails is passed over and named, on the page and by the exit cod
   for (const file of ['report.html', 'table.md']) assert.match(readFileSync(join(out, file), 'utf8'), /broken-seed1: .*crop/);
 });
 
+test('so is one whose networks refuse its crops', { skip }, async () => {
+  const small = experiment('small', { crop: 16, discriminator: { type: 'patch', ndf: 4 } });
+  const { outcomes } = await runExperiments([small, experiment('after', { steps: 1 })], join(folder, 'refusing'), { data });
+  assert.deepEqual(outcomes.map(({ outcome, error }) => [outcome, error?.code]), [['failed', 'TRAINING'], ['trained', undefined]]);
+});
+
 test('stopped by a signal, it saves the run and says how to go on', { skip }, async () => {
   const stop = new AbortController();
   const error = await runExperiments([experiment('stopped')], join(folder, 'stopped'), { data, signal: stop.signal, onProgress: ({ done }) => { if (done === 3) stop.abort(); } })
@@ -120,6 +126,8 @@ test('what cannot be is refused before anything is trained', async () => {
   await refused([experiment('a')], { set: ['stepps=3'] }, 'CONFIG', /unknown key stepps: did you mean steps/);
   await refused([experiment('a')], { steps: 1, minutes: 1 }, 'USAGE', /one budget/);
   await refused([experiment('a'), experiment('twin', { name: 'a' })], {}, 'CONFIG', /two of the experiments call themselves a/);
+  await refused([experiment('a')], { report: { data: [data, join(folder, 'nowhere')] } }, 'DATA', /nowhere/);
+  await refused([experiment('a')], { report: { exclude: [join(folder, 'names.txt')] } }, 'DATA', /--exclude .*names\.txt: can't be read/);
   assert.ok(!existsSync(out));
   for (const args of [['--seeds', '1,x'], ['--steps', '1', '--minutes', '1']]) assert.equal(unshake('smoke', '-o', out, ...args).status, 2, args.join(' '));
 });

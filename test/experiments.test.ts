@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { experimentNames, loadConfig, parseConfig, type Config } from '../src/config.js';
+import { changeConfig, experimentNames, loadConfig, parseConfig, type Config } from '../src/config.js';
+import { ConfigError } from '../src/errors.js';
 import { experimentsFolder } from '../src/paths.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'unshake-experiments-'));
@@ -74,4 +75,25 @@ test('extends: a circle, a missing parent and a wrong value are refused by name'
   await assert.rejects(loadConfig(join(folder, 'a.yaml')), /a\.yaml: extends itself, by way of .*b\.yaml/);
   await assert.rejects(loadConfig(write('orphan.yaml', 'extends: nobody\n')), /nobody, which .*orphan\.yaml extends: no such experiment/);
   await assert.rejects(loadConfig(write('list.yaml', 'extends: [smoke]\n')), /list\.yaml: extends: expected the name of an experiment/);
+});
+
+test('--set: a group whose type changes starts anew; what is wrong is named, with a key that may stand there', async () => {
+  const smoke = await loadConfig('smoke', { set: ['generator.type=residual-unet', 'generator.width=8'] });
+  assert.deepEqual(smoke.generator, parseConfig({ generator: { type: 'residual-unet', width: 8 } }, 'defaults').generator);
+  assert.deepEqual((await loadConfig('smoke', { set: ['generator.type=dgf-report'] })).generator, (await loadConfig('smoke')).generator, 'no change is none');
+  const refused = (set: string, message: RegExp) => assert.rejects(loadConfig('smoke', { set: [set] }), (error: unknown) => error instanceof ConfigError && message.test(error.message));
+  await refused('data=[{path: x', /--set data=\[\{path: x: the value is not valid YAML/);
+  await refused('steps', /expected key=value/);
+  await refused('steps.a=1', /steps is not a group of settings/);
+  await refused('generator.width=8', /unknown key generator\.width: did you mean (rate|type)\?/);
+  await refused('optimizer.rl=1', /unknown key optimizer\.rl: did you mean lr\?/);
+  await refused('data=[{path: a, jpg: 1}]', /unknown key data\.0\.jpg: did you mean jpeg\?/);
+  await refused('optimizer.betas=[1, 2]', /optimizer\.betas\.0: .*<1.*optimizer\.betas\.1/);
+});
+
+test('settings of a begun run: what its weights and examples follow from stays', async () => {
+  const own = await loadConfig('smoke');
+  const changed = changeConfig(own, ['optimizer.lr=1e-5', 'gradientClip=1', 'precision=bf16'], 'RUN');
+  assert.deepEqual(changed, { ...own, optimizer: { ...own.optimizer, lr: 1e-5 }, gradientClip: 1, precision: 'bf16' });
+  for (const set of ['seed=2', 'generator.rate=3', 'data=[]', 'crop=32', 'optimizers.lr=1']) assert.throws(() => changeConfig(own, [set], 'RUN'), new RegExp(`--set ${set.replace(/[[\]]/g, '.')}: a run keeps it`));
 });
