@@ -109,10 +109,11 @@ export function SGD(parameters: readonly Tensor[], { lr = 1e-2, momentum = 0, ne
 }
 
 /** RMSprop as in torch.optim.RMSprop (not centred, no momentum). */
-export function RMSprop(parameters: readonly Tensor[], { lr = 1e-2, alpha = 0.99, eps = 1e-8 }: { lr?: number; alpha?: number; eps?: number } = {}): Optimizer {
+export function RMSprop(parameters: readonly Tensor[], { lr = 1e-2, alpha = 0.99, eps = 1e-8, weightDecay = 0 }: { lr?: number; alpha?: number; eps?: number; weightDecay?: number } = {}): Optimizer {
   return optimizer(parameters, lr, ['square_avg'], (parameter, gradient, { square_avg: squares }, _step, rate) => {
-    addcmul_(mulScalar_(squares, alpha), gradient, gradient, { value: 1 - alpha });
-    add_(parameter, div(gradient, addScalar_(sqrt(squares), eps)), { alpha: -rate });
+    const g = weightDecay === 0 ? gradient : add(gradient, mulScalar(parameter, weightDecay));
+    addcmul_(mulScalar_(squares, alpha), g, g, { value: 1 - alpha });
+    add_(parameter, div(g, addScalar_(sqrt(squares), eps)), { alpha: -rate });
   });
 }
 

@@ -56,6 +56,20 @@ suite(`trajectories of PyTorch ${fixture.torch}`, () => {
   }
 });
 
+test('RMSprop adds weight decay to the gradient, as PyTorch does', () => t.scope(() => {
+  const decayed = parameters(), byHand = parameters(), weightDecay = 0.3;
+  const one = t.RMSprop(decayed, { lr: 0.01, weightDecay }), other = t.RMSprop(byHand, { lr: 0.01 });
+  for (const step of [0, 1, 2]) {
+    for (const over of [decayed, byHand]) setGradients(over, step);
+    t.noGrad(() => byHand.forEach((parameter) => { if (parameter.grad) parameter.grad = t.add(parameter.grad, t.mulScalar(parameter, weightDecay)); }));
+    for (const optimizer of [one, other]) optimizer.step();
+  }
+  values(decayed).forEach((row, i) => row.forEach((value, j) => assert.ok(Math.abs(value - values(byHand)[i][j]) <= 1e-14, `parameter ${i}, element ${j}`)));
+  assert.notDeepEqual(values(decayed), fixture.start, 'they walked');
+  for (const optimizer of [one, other]) { optimizer.zeroGrad(); optimizer.release(); }
+  for (const parameter of [...decayed, ...byHand]) parameter.release();
+}));
+
 suite('state', () => {
   for (const { name, options } of fixture.cases) {
     test(`${name}: saved after four steps and loaded into another, it goes on bit-equal`, () => t.scope(() => {
