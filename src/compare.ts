@@ -1,5 +1,4 @@
 /** Files or folders of pictures against their references: scores of each pair, means, and means of each GoPro sequence. */
-import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { measurePair } from './compare/measure-pair.js';
@@ -7,8 +6,9 @@ import type { Measured, MeasureTask } from './compare/messages.js';
 import { openMeasurePool } from './compare/pool.js';
 import { listImages, stemOf } from './data/folders.js';
 import { goproSequence } from './data/pair.js';
-import { DataError, throwIfAborted, UsageError } from './errors.js';
+import { DataError, messageOf, throwIfAborted, UsageError } from './errors.js';
 import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
+import { statOf } from './place.js';
 import type { LongWork } from './progress.js';
 
 export interface CompareOptions extends LongWork {
@@ -103,11 +103,9 @@ async function findPairs(test: string, reference: string): Promise<MeasureTask[]
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    throw new DataError(`${path}: expected a picture or a folder of pictures, found nothing`, { cause: error });
-  }
+  const found = await statOf(path).catch((error: unknown) => { throw new DataError(`${path}: can't be read (${messageOf(error)})`, { cause: error }); });
+  if (!found) throw new DataError(`${path}: expected a picture or a folder of pictures, found nothing`);
+  return found.isDirectory();
 }
 
 async function byStem(folder: string): Promise<Map<string, string>> {

@@ -7,13 +7,13 @@
  *
  * and, where a blur recipe is given, `photos`: sharp pictures only, blurred when they are read.
  */
-import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { DataError } from './errors.js';
+import { DataError, messageOf } from './errors.js';
 import { hashText } from './random.js';
 import type { BlurRecipe } from './blur/index.js';
 import { listFolder, listImages, looksSideBySide, stemOf } from './data/folders.js';
 import { goproSequence, sceneOf, type Pair, type Picture } from './data/pair.js';
+import { statOf } from './place.js';
 
 export { goproSequence, isRealPair, readPair, sceneOf, type Pair, type Picture, type SyntheticBlur } from './data/pair.js';
 
@@ -72,7 +72,7 @@ export function pairsOf(dataset: Dataset, split: SplitName): Pair[] {
 export async function scanDataset(path: string, options: DatasetOptions = {}): Promise<Scan> {
   const scan: Scan = { path, splits: {}, problems: [] };
   const problem = (where: string, message: string): void => { scan.problems.push({ path: where, message }); };
-  const status = await stat(path).catch(() => undefined);
+  const status = await statOf(path).catch((error: unknown) => { throw new DataError(`${path}: can't be read (${messageOf(error)})`, { cause: error }); });
   if (!status?.isDirectory()) {
     problem(path, status ? 'expected a folder, got a file' : 'no such folder');
     return scan;

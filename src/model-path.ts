@@ -1,10 +1,12 @@
 /** What MODEL means on the command line: a shipped model's name, an ONNX file, a checkpoint, or a run's folder. */
-import { readdir, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { distance } from 'fastest-levenshtein';
-import { ModelError } from './errors.js';
+import { messageOf, ModelError } from './errors.js';
 import { modelsFolder } from './paths.js';
+import { statOf } from './place.js';
 
 export interface ModelFile { kind: 'onnx' | 'checkpoint'; path: string }
 
@@ -22,10 +24,10 @@ export async function shippedModels(): Promise<string[]> {
 export async function findModel(name: string): Promise<ModelFile> {
   const shipped = await shippedModels();
   if (shipped.includes(name)) return { kind: 'onnx', path: fileURLToPath(new URL(`${name}.onnx`, modelsFolder)) };
-  const found = await stat(name).catch(() => undefined);
+  const found = await look(name);
   if (found?.isDirectory()) {
     const path = join(name, 'checkpoints', 'best.safetensors');
-    if (await stat(path).catch(() => undefined)) return { kind: 'checkpoint', path };
+    if (await look(path)) return { kind: 'checkpoint', path };
     throw new ModelError(`${name} is a folder without checkpoints/best.safetensors: expected a run that has validated at least once; name a checkpoint in it instead`);
   }
   if (found && name.endsWith('.onnx')) return { kind: 'onnx', path: name };
@@ -34,4 +36,8 @@ export async function findModel(name: string): Promise<ModelFile> {
   const nearest = shipped.find((other) => distance(other, name) <= 2);
   const list = shipped.length > 0 ? `the shipped ones are ${shipped.join(', ')}` : 'this package came without any';
   throw new ModelError(`no model '${name}': ${nearest ? `did you mean '${nearest}'? ` : ''}expected a shipped model (${list}), an .onnx file, a .safetensors checkpoint or a run's folder`);
+}
+
+async function look(path: string): Promise<Stats | undefined> {
+  return statOf(path).catch((error: unknown) => { throw new ModelError(`${path}: can't be read (${messageOf(error)})`, { cause: error }); });
 }

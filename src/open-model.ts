@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { messageOf, ModelError } from './errors.js';
 import { findModel } from './model-path.js';
 import type { Model } from './runtime/model.js';
 import { openModel, type ModelOptions } from './runtime/session.js';
@@ -14,10 +15,12 @@ import { openModel, type ModelOptions } from './runtime/session.js';
 export async function openNamedModel(name: string, options: ModelOptions = {}): Promise<Model> {
   const file = await findModel(name);
   if (file.kind === 'onnx') return openModel(file.path, options);
-  // Loaded only here: exporting brings libtorch, which deblurring must not need.
-  const { exportModel } = await import('./export.js');
-  const folder = await mkdtemp(join(tmpdir(), 'unshake-'));
+  const folder = await mkdtemp(join(tmpdir(), 'unshake-')).catch((error: unknown) => {
+    throw new ModelError(`${file.path}: can't be exported to a temporary file (${messageOf(error)}): set TMPDIR to a folder that can be written to`, { cause: error });
+  });
   try {
+    // Loaded only here: exporting brings libtorch, which deblurring must not need.
+    const { exportModel } = await import('./export.js');
     const { output } = await exportModel(file.path, join(folder, 'model.onnx'));
     return await openModel(output, options);
   } finally {

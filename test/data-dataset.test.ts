@@ -1,7 +1,9 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listFolder } from '../src/data/folders.js';
 import { openDataset, pairsOf, readPair, sceneOf, type DatasetOptions } from '../src/dataset.js';
 import { DataError } from '../src/errors.js';
 import { besideEachOther } from '../src/image/image.js';
@@ -157,4 +159,16 @@ test('sizes are checked when a pair is read', async (t) => {
   await assert.rejects(readPair(pairsOf(await openDataset(join(root, 'folders')), 'all')[0]), (error) => error instanceof DataError && /blur\/a\.png: 48×40, but its sharp partner .*sharp\/a\.png is 48×41/.test(error.message));
   const odd = { name: 'a', scene: 'a', sharp: { file: join(root, 'ab/a.png'), half: 'left' as const }, blur: { file: join(root, 'ab/a.png'), half: 'right' as const } };
   await assert.rejects(readPair(odd), /ab\/a\.png: expected a side-by-side pair of even width, got 81×40/);
+});
+
+test('a folder that can not be listed is an error that names it; pipes with a picture\'s name are no pictures', { skip: process.platform === 'win32' && 'needs mkfifo' }, async (t) => {
+  const root = await temporaryFolder(t);
+  await writeTree(root, { 'real.png': 'x' });
+  spawnSync('mkfifo', [join(root, 'pipe.png')]);
+  await symlink('pipe.png', join(root, 'link.png'));
+  await symlink('absent.png', join(root, 'dangling.png'));
+  assert.deepEqual(await listFolder(root), { folders: [], images: ['dangling.png', 'real.png'] });
+  await assert.rejects(listFolder(join(root, 'absent')), (error) => error instanceof DataError && /absent: can't be listed \(ENOENT/.test(error.message));
+  await symlink('loop', join(root, 'loop'));
+  await refused(join(root, 'loop'), /loop: can't be read \(ELOOP/);
 });

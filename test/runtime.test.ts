@@ -1,12 +1,13 @@
 /** Opening networks: metadata, devices, refusals, several sizes in a row, several callers at once. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { deblurImage } from '../src/deblur.js';
 import { MissingError, ModelError, UsageError } from '../src/errors.js';
 import { findModel, shippedModels } from '../src/model-path.js';
+import { openNamedModel } from '../src/open-model.js';
 import { traitsOf } from '../src/runtime/model.js';
 import { installedDevices, loadRuntime, openModel } from '../src/runtime/session.js';
 import { largestDifference, noisyImage } from './small-images.js';
@@ -100,4 +101,18 @@ test('MODEL is a shipped name, an ONNX file, a checkpoint or a run', async () =>
   assert.deepEqual(await findModel(checkpoint), { kind: 'checkpoint', path: checkpoint });
   for (const name of [text, folder, join(folder, 'absent.onnx'), 'no-such-model']) await assert.rejects(findModel(name), ModelError);
   await rm(folder, { recursive: true });
+});
+
+test('a model that can not be looked at and a temporary folder that is not there are told as that', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'unshake-')), { TMPDIR } = process.env;
+  t.after(async () => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+    await rm(folder, { recursive: true });
+  });
+  await symlink('loop.onnx', join(folder, 'loop.onnx'));
+  await assert.rejects(findModel(join(folder, 'loop.onnx')), (error) => error instanceof ModelError && /loop\.onnx: can't be read \(ELOOP/.test(error.message));
+  await writeFile(join(folder, 'step.safetensors'), '');
+  process.env.TMPDIR = join(folder, 'absent');
+  await assert.rejects(openNamedModel(join(folder, 'step.safetensors')), (error) => error instanceof ModelError && /ENOENT.*set TMPDIR/.test(error.message));
 });

@@ -1,22 +1,24 @@
 /** Listing folders of pictures, and telling side-by-side pairs from single photos. */
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import sharp from 'sharp';
+import { DataError, messageOf } from '../errors.js';
 import { isImageName } from '../image/codec-node.js';
+import { kindOf } from '../place.js';
 
 export interface Listing { folders: string[]; images: string[] }
 
-/** Names directly inside a folder, sorted by code unit (the same on every machine); hidden entries and other files are left out, links are followed. */
+/** Names directly inside a folder, sorted by code unit (the same on every machine); hidden entries and other files are left out, links are followed. Throws DataError when it can't be listed. */
 export async function listFolder(folder: string): Promise<Listing> {
   const listing: Listing = { folders: [], images: [] };
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    throw new DataError(`${folder}: can't be listed (${messageOf(error)})`, { cause: error });
+  });
+  for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
-    // A dangling link counts as a file, so that reading it names it.
-    const isFolder = entry.isSymbolicLink()
-      ? await stat(join(folder, entry.name)).then((target) => target.isDirectory(), () => false)
-      : entry.isDirectory();
-    if (isFolder) listing.folders.push(entry.name);
-    else if (isImageName(entry.name)) listing.images.push(entry.name);
+    const kind = await kindOf(entry, join(folder, entry.name));
+    if (kind === 'folder') listing.folders.push(entry.name);
+    else if (kind === 'file' && isImageName(entry.name)) listing.images.push(entry.name);
   }
   listing.folders.sort();
   listing.images.sort();
