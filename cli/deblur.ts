@@ -1,4 +1,5 @@
 /** `unshake deblur`: pictures → sharper pictures. */
+import { stat } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import type { DeblurOptions } from '../src/deblur.js';
@@ -46,20 +47,26 @@ async function deblur(inputs: string[], flags: Flags): Promise<void> {
 
 async function oneVideo(input: string, flags: Flags, settings: DeblurOptions): Promise<void> {
   const output = await videoOutput(input, flags.output);
+  if (flags.skipExisting && await stat(output).catch(() => undefined)) {
+    noteSkipped(1);
+    if (flags.json) printJson({ images: [], failed: [] }, flags, [{ input, output }]);
+    return;
+  }
   const video = await withModel(flags, (model, signal, bar) => deblurVideo(model, input, output, { ...settings, signal, onProgress: (progress) => bar.show(progress) }));
   const { width, height, frames, fps, seconds, device, model } = video;
-  if (flags.json) process.stdout.write(`${JSON.stringify({ images: [video], failed: [] })}\n`);
+  if (flags.json) printJson({ images: [video], failed: [] }, flags);
   else process.stdout.write(`${input} → ${output}  ${width}×${height}, ${frames} frames, ${fps.toFixed(2)} a second, ${seconds.toFixed(1)} s, ${model} on ${device}\n`);
 }
 
 async function allPictures(inputs: string[], flags: Flags, settings: DeblurOptions): Promise<void> {
-  const { jobs, failed, skipped } = await planJobs(inputs, flags.output, { skipExisting: flags.skipExisting });
+  const { jobs, failed, skipped, notes } = await planJobs(inputs, flags.output, { skipExisting: flags.skipExisting, beforeAfter: flags.beforeAfter });
   if (flags.json && jobs.some(({ output }) => output === '-')) throw new UsageError('--json and the picture can not both go to the standard output: name the result with -o FILE');
   failed.forEach(printFailure);
-  if (skipped.length > 0) note(`${skipped.length} passed over: ${skipped.length === 1 ? 'its result is' : 'their results are'} there already`);
+  notes.forEach(note);
+  if (skipped.length > 0) noteSkipped(skipped.length);
   const report = jobs.length === 0 ? { images: [], failed: [] } : await withModel(flags, (model, signal, bar) => deblurJobs(model, jobs, flags, { ...settings, signal }, bar));
   report.failed.unshift(...failed);
-  if (flags.json) process.stdout.write(`${JSON.stringify({ ...report, ...(flags.skipExisting ? { skipped } : {}) })}\n`);
+  if (flags.json) printJson(report, flags, skipped);
   else if (report.failed.length > 0 && report.failed.length + report.images.length > 1) listFailures(report);
   if (report.failed.length > 0) process.exitCode = 1;
 }
@@ -85,14 +92,15 @@ async function withModel<T>(flags: Flags, work: (model: Model, signal: AbortSign
 }
 
 function deblurJobs(model: Model, jobs: Job[], flags: Flags, settings: DeblurOptions, bar: Bar): Promise<DeblurReport> {
+  const silent = flags.json || jobs.some(({ output }) => output === '-');
   let finished = 0;
   return deblurFiles(model, jobs, {
-    ...settings, force: flags.force, beforeAfter: flags.beforeAfter,
+    ...settings, force: flags.force,
     onProgress: ({ done, total, label = '' }) => bar.show({ done, total, label: jobs.length > 1 ? `${finished + 1} of ${jobs.length}: ${label}` : label }),
     onImage: (file) => {
       finished++;
       bar.clear();
-      if (!flags.json && file.output !== '-') process.stdout.write(`${lineOf(file)}\n`);
+      if (!silent) process.stdout.write(`${lineOf(file)}\n`);
     },
     onFailure: (failure) => {
       finished++;
@@ -122,6 +130,14 @@ function printFailure({ code, message }: FailedFile): void {
 
 function note(text: string): void {
   process.stderr.write(`unshake: note: ${text}\n`);
+}
+
+function noteSkipped(count: number): void {
+  note(`${count} passed over: ${count === 1 ? 'its result is' : 'their results are'} there already`);
+}
+
+function printJson(report: { images: object[]; failed: FailedFile[] }, { skipExisting }: Flags, skipped: Job[] = []): void {
+  process.stdout.write(`${JSON.stringify({ ...report, ...(skipExisting ? { skipped } : {}) })}\n`);
 }
 
 function numberBetween(flag: string, text: string, low: number, high: number): number {

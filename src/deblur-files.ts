@@ -7,12 +7,12 @@ import { ImageError, messageOf, ModelError, throwIfAborted } from './errors.js';
 import { encodeImage, formatOfName, nameOf, readImage, sampleBytes, unwritable, writeImage, type Picture } from './image/codec-node.js';
 import { besideEachOther } from './image/image.js';
 import { estimateMotionBlur } from './image/motion-blur.js';
-import { failureOf, pairName, type FailedFile, type Job } from './jobs.js';
+import { failureOf, type FailedFile, type Job } from './jobs.js';
 import { oneAfterAnother, roomFor } from './queue.js';
 import type { Model } from './runtime/model.js';
 import { writeWhole } from './write-whole.js';
 
-export { planJobs, type FailedFile, type Job, type Plan } from './jobs.js';
+export { planJobs, type FailedFile, type Job, type Plan, type PlanOptions } from './jobs.js';
 
 /** One deblurred file. `seconds` is wall time from decoding to the written file, without waiting for the network. */
 export interface DeblurredFile {
@@ -36,10 +36,8 @@ export interface DeblurReport { images: DeblurredFile[]; failed: FailedFile[] }
 
 /** Settings of deblurFiles; progress is that of the picture in its label. */
 export interface DeblurFilesOptions extends Omit<DeblurOptions, 'inPlace'> {
-  /** Deblur photos that don't look motion-blurred, too. Default: they are left as they are, unless `tile`, `tta` or `beforeAfter` asks for the network. */
+  /** Deblur photos that don't look motion-blurred, too. Default: they are left as they are, unless `tile`, `tta` or a job's `beforeAfter` asks for the network. */
   force?: boolean;
-  /** Write NAME.before-after.EXT beside each result: the picture and its result, side by side. Default false. */
-  beforeAfter?: boolean;
   /** Called when a file is done. */
   onImage?: (file: DeblurredFile) => void;
   /** Called when a file has failed; the others go on. */
@@ -84,8 +82,8 @@ export async function deblurFiles(model: Model, jobs: readonly Job[], options: D
 /** What the pictures at work share. */
 interface Desk { network: ReturnType<typeof oneAfterAnother>; room: ReturnType<typeof roomFor> }
 
-async function deblurFile(model: Model, { input, output }: Job, options: DeblurFilesOptions, { network, room }: Desk): Promise<DeblurredFile> {
-  const { signal, force = options.beforeAfter || asksForNetwork(options) } = options, name = input === '-' ? 'standard input' : input;
+async function deblurFile(model: Model, { input, output, beforeAfter }: Job, options: DeblurFilesOptions, { network, room }: Desk): Promise<DeblurredFile> {
+  const { signal, force = beforeAfter !== undefined || asksForNetwork(options) } = options, name = input === '-' ? 'standard input' : input;
   throwIfAborted(signal);
   let bytes: Uint8Array | undefined = await readInput(input);
   const leave = await room(3 * await sampleBytes(bytes)); // the picture, a copy in the codec, the encoded result
@@ -105,14 +103,14 @@ async function deblurFile(model: Model, { input, output }: Job, options: DeblurF
       const waiting = performance.now();
       const { image, tiles, notes } = await network(() => {
         started += performance.now() - waiting;
-        return deblurImage(model, picture.image, deblurSettings(input, options));
+        return deblurImage(model, picture.image, { ...deblurSettings(input, options), inPlace: beforeAfter === undefined });
       });
       file.tiles = tiles;
       notes.forEach((note) => options.onNote?.(input, note));
       await writePicture({ ...picture, image }, output, input, options);
-      if (options.beforeAfter && output !== '-') {
-        file.beforeAfter = pairName(output);
-        await writeImage(file.beforeAfter, besideEachOther([picture.image, image]), { icc: picture.icc });
+      if (beforeAfter !== undefined) {
+        await writeImage(beforeAfter, besideEachOther([picture.image, image]), { icc: picture.icc });
+        file.beforeAfter = beforeAfter;
       }
     }
     file.seconds = (performance.now() - started) / 1000;
@@ -122,8 +120,8 @@ async function deblurFile(model: Model, { input, output }: Job, options: DeblurF
   }
 }
 
-function deblurSettings(input: string, { tile, strength, tta, memory, signal, onProgress, beforeAfter }: DeblurFilesOptions): DeblurOptions {
-  return { tile, strength, tta, memory, signal, inPlace: !beforeAfter, onProgress: onProgress && ((progress) => onProgress({ ...progress, label: input })) };
+function deblurSettings(input: string, { tile, strength, tta, memory, signal, onProgress }: DeblurFilesOptions): DeblurOptions {
+  return { tile, strength, tta, memory, signal, onProgress: onProgress && ((progress) => onProgress({ ...progress, label: input })) };
 }
 
 async function readInput(input: string): Promise<Uint8Array> {

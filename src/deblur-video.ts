@@ -4,12 +4,13 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { deblurImage, type DeblurOptions } from './deblur.js';
 import { AbortedError, messageOf, MissingError, throwIfAborted, UsageError, VideoError } from './errors.js';
 import type { RgbImage } from './image/image.js';
+import { placeOf, placesOf, statOf } from './place.js';
 import type { Model } from './runtime/model.js';
 
 /** Extensions that are taken for videos, lower case. */
@@ -28,11 +29,12 @@ interface Stream { rate: string; frames: number; matrix: 'bt709' | 'smpte170m' }
 
 /** Where a video's result goes: a file, a folder in which the name is kept, or NAME.deblurred.EXT beside it. Throws UsageError for a name that is no video's, or the input itself. */
 export async function videoOutput(input: string, output?: string): Promise<string> {
+  if (output === '-') throw new UsageError('a video can not go to the standard output: name the result with -o FILE');
   const extension = extname(input);
   let path = output ?? join(dirname(input), `${basename(input, extension)}.deblurred${extension}`);
   if (output !== undefined && ((await stat(output).catch(() => undefined))?.isDirectory() || /[/\\]$/.test(output) || extname(output) === '')) path = join(output, basename(input));
   if (!isVideoName(path)) throw new UsageError(`-o should end in ${videoExtensions.join(', ')} or be a folder for a video, but is ${output}`);
-  if (resolve(path) === resolve(input)) throw new UsageError(`the result of ${input} would overwrite it: name another file or folder with -o`);
+  if ((await placesOf(input)).includes(await placeOf(path))) throw new UsageError(`the result of ${input} would overwrite it: name another file or folder with -o`);
   return path;
 }
 
@@ -45,7 +47,8 @@ export async function deblurVideo(model: Model, input: string, output: string, o
   const { onProgress, signal, ...settings } = options;
   throwIfAborted(signal);
   const started = performance.now();
-  if (!await stat(input).catch(() => undefined)) throw new VideoError(`${input}: can't be read as a video (no such file)`);
+  const found = await statOf(input).catch((error: unknown) => { throw new VideoError(`${input}: can't be read as a video (${messageOf(error)})`, { cause: error }); });
+  if (!found) throw new VideoError(`${input}: can't be read as a video (no such file)`);
   await checkFfmpeg();
   const stream = await probe(input);
   await mkdir(dirname(output), { recursive: true }).catch((error: unknown) => {

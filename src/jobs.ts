@@ -1,115 +1,130 @@
-/** Which picture file becomes which, before the first one is touched: files, folders with all that is in them, patterns. */
-import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
-import { ImageError, UsageError } from './errors.js';
+/** Which picture file becomes which, before the first one is touched. */
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { ImageError, messageOf, UsageError } from './errors.js';
+import { isOtherPicture, originalOf, pairSuffix, picturesIn, picturesMatching, resultSuffix, type Finds, type Found } from './find-pictures.js';
 import { imageExtensions, isImageName } from './image/codec-node.js';
+import { placeOf, placesOf, statOf } from './place.js';
 
-/** A picture to deblur and the file it becomes. `-` is the standard input or output. */
-export interface Job { input: string; output: string }
+/** A picture to deblur and the file it becomes. `-` is the standard input or output. With `beforeAfter`, both are written there side by side. */
+export interface Job { input: string; output: string; beforeAfter?: string }
 
 /** One file that could not be deblurred. */
 export interface FailedFile { input: string; code: string; message: string }
 
-/** The jobs, the inputs that are missing or hold no picture, and with `skipExisting` those that are there already. */
-export interface Plan { jobs: Job[]; failed: FailedFile[]; skipped: Job[] }
+/** The jobs, the inputs that are missing or hold no picture, with `skipExisting` those that are there already, and what was passed over, in words. */
+export interface Plan { jobs: Job[]; failed: FailedFile[]; skipped: Job[]; notes: string[] }
 
-const resultSuffix = '.deblurred', pairSuffix = '.before-after';
+/** Settings of planJobs. */
+export interface PlanOptions {
+  /** Pass over pictures whose result is there. Default false. */
+  skipExisting?: boolean;
+  /** Plan NAME.before-after.EXT beside each result. Default false. */
+  beforeAfter?: boolean;
+}
 
 /** The error as a list entry; the message names the input. */
 export function failureOf(input: string, { code, message }: { code: string; message: string }): FailedFile {
   return { input, code, message: message.includes(input) ? message : `${input}: ${message}` };
 }
 
-/** A picture found: `below` is its place in the folder that was named, or just its name. */
-interface Found { path: string; below: string }
-
 /**
- * Plans the work.
+ * Plans the work. No result is planned over an input, by whatever path or link it is named.
  * @param inputs files, folders (with their folders), patterns with * ? and ** (for shells that don't expand them), or `-`
  * @param output a file (for one picture) or a folder, in which names and folders are kept; default: NAME.deblurred.EXT beside each input, `-` for `-`
  * @throws UsageError when the outputs make no sense together
  */
-export async function planJobs(inputs: readonly string[], output?: string, { skipExisting = false }: { skipExisting?: boolean } = {}): Promise<Plan> {
-  const plan: Plan = { jobs: [], failed: [], skipped: [] };
+export async function planJobs(inputs: readonly string[], output?: string, { skipExisting = false, beforeAfter = false }: PlanOptions = {}): Promise<Plan> {
+  if (inputs.filter((input) => input === '-').length > 1) throw new UsageError('the standard input can be read once, but - is named twice');
+  const plan: Plan = { jobs: [], failed: [], skipped: [], notes: [] };
   const fail = (input: string, reason: string): void => { plan.failed.push(failureOf(input, new ImageError(`${input}: ${reason}`))); };
-  const pictures: Found[] = [];
-  let several = inputs.length > 1;
-  for (const input of inputs) {
-    const found = input === '-' ? undefined : await stat(input).catch(() => undefined);
-    if (found?.isDirectory()) {
-      several = true;
-      const inside = await picturesIn(input, output === undefined ? undefined : resolve(output));
-      if (inside.length === 0) fail(input, `the folder holds no picture (${imageExtensions.join(' ')})`);
-      pictures.push(...inside);
-    } else if (found || input === '-') pictures.push({ path: input, below: basename(input) });
-    else if (/[*?]/.test(input)) {
-      several = true;
-      const matches = await picturesMatching(input);
-      if (matches.length === 0) fail(input, `no picture matches (${imageExtensions.join(' ')})`);
-      pictures.push(...matches);
-    } else fail(input, `can't be read as an image (no such file)`);
-  }
+  const { pictures, others, several } = await gather(inputs, output, fail);
+  if (others.length > 0) plan.notes.push(`${countOf(others.length, 'file')} of kinds that aren't read ${others.length === 1 ? 'was' : 'were'} passed over (${kindsOf(others)})`);
+  const sources = await distinct(pictures, plan.notes);
 
   const target = await targetOf(output, several);
-  const taken = new Map<string, string>();
-  const sources = new Set(pictures.map(({ path }) => resolve(path)));
-  for (const { path: input, below } of pictures) {
-    const result = outputOf(input, below, target), path = resolve(result);
-    if (result !== '-') {
-      if (!isImageName(result)) {
-        fail(input, `can't be written back with the extension '${extname(input)}': name the result with -o FILE (${imageExtensions.join(' ')})`);
-        continue;
-      }
-      if (sources.has(path)) throw new UsageError(`the result of ${input} would overwrite the input ${result}: name another file or folder with -o`);
-      if (taken.has(path)) throw new UsageError(`${taken.get(path)} and ${input} would both become ${result}: deblur them into different folders`);
-      taken.set(path, input);
+  const guarded = new Map<string, string>(), taken = new Map<string, string>();
+  for (const { path } of sources) if (path !== '-') for (const place of await placesOf(path)) guarded.set(place, path);
+  const claim = async (result: string, input: string): Promise<void> => {
+    const place = await placeOf(result);
+    if (guarded.has(place)) throw new UsageError(`the result of ${input} would overwrite the input ${guarded.get(place)}: name another file or folder with -o`);
+    if (taken.has(place)) throw new UsageError(`${taken.get(place)} and ${input} would both become ${result}: deblur them into different folders`);
+    taken.set(place, input);
+  };
+  for (const { path: input, below } of sources) {
+    if (isOtherPicture(input)) {
+      fail(input, `expected a picture of a kind that is read (${imageExtensions.join(' ')}): convert it to JPEG or TIFF first`);
+      continue;
     }
-    const exists = skipExisting && result !== '-' && await stat(result).catch(() => undefined);
-    (exists ? plan.skipped : plan.jobs).push({ input, output: result });
+    const result = outputOf(input, below, target);
+    if (result === '-') {
+      if (beforeAfter) throw new UsageError('the picture before and after has no name beside the standard output: name the result with -o FILE');
+      plan.jobs.push({ input, output: result });
+      continue;
+    }
+    if (!isImageName(result)) {
+      const kinds = `has an extension that isn't read ('${extname(input)}'; those that are: ${imageExtensions.join(' ')})`;
+      fail(input, `${kinds}: convert it, or if it is one of these under another name, name the result with -o FILE`);
+      continue;
+    }
+    const job: Job = { input, output: result, ...(beforeAfter ? { beforeAfter: pairName(result) } : {}) };
+    await claim(job.output, input);
+    if (job.beforeAfter) await claim(job.beforeAfter, input);
+    (skipExisting && await stat(result).catch(() => undefined) ? plan.skipped : plan.jobs).push(job);
   }
   return plan;
 }
 
 /** Where the side-by-side picture of a result goes. */
-export function pairName(output: string): string {
+function pairName(output: string): string {
   const extension = extname(output), name = basename(output, extension);
   return join(dirname(output), `${name.endsWith(resultSuffix) ? name.slice(0, -resultSuffix.length) : name}${pairSuffix}${extension}`);
 }
 
-/** Pictures in a folder and its folders, sorted; without hidden ones, what earlier runs wrote, and the folder that the results go to. */
-async function picturesIn(folder: string, output: string | undefined): Promise<Found[]> {
-  const found: Found[] = [];
-  const walk = async (path: string): Promise<void> => {
-    for (const entry of (await readdir(path, { withFileTypes: true })).sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      const inside = join(path, entry.name);
-      if (entry.name.startsWith('.') || resolve(inside) === output) continue;
-      // A link to a folder is not followed: it may lead back.
-      if (entry.isDirectory()) await walk(inside);
-      else if (isPicture(entry.name)) found.push({ path: inside, below: relative(folder, inside) });
-    }
+/** All pictures that the inputs stand for, and files of kinds that aren't read; `several` if there could be more than one picture. */
+interface Gathered { pictures: Found[]; others: string[]; several: boolean }
+
+async function gather(inputs: readonly string[], output: string | undefined, fail: (input: string, reason: string) => void): Promise<Gathered> {
+  const pictures: Found[] = [], others = new Set<string>();
+  const outputPlace = output === undefined ? undefined : await realpath(output).catch(() => undefined);
+  let several = inputs.length > 1;
+  const take = (input: string, finds: Finds, none: string): void => {
+    several = true;
+    for (const { path, reason } of finds.closed) fail(path, `can't be listed (${reason})`);
+    if (finds.pictures.length === 0 && finds.closed.length === 0) fail(input, `${none} (${imageExtensions.join(' ')})`);
+    finds.pictures.forEach((picture) => pictures.push(picture));
+    finds.others.forEach((path) => others.add(path));
   };
-  await walk(folder);
-  return found;
+  for (const input of inputs) {
+    try {
+      const found = input === '-' ? undefined : await statOf(input);
+      if (found?.isDirectory()) take(input, await picturesIn(input, outputPlace), 'the folder holds no picture');
+      else if (found || input === '-') pictures.push({ path: input, below: basename(input) });
+      else if (/[*?]/.test(input)) take(input, await picturesMatching(input, outputPlace), 'no picture matches');
+      else fail(input, 'can\'t be read as an image (no such file)');
+    } catch (error) {
+      fail(input, `can't be read as an image (${messageOf(error)})`);
+    }
+  }
+  return { pictures, others: [...others], several };
 }
 
-/** Pictures that a pattern means, sorted; their places count from its last folder without * or ?. */
-async function picturesMatching(pattern: string): Promise<Found[]> {
-  const parts = pattern.split(/[/\\]/), fixed = parts.findIndex((part) => /[*?]/.test(part));
-  const root = parts.slice(0, fixed).join(sep) || (fixed > 0 ? sep : '.');
-  const expression = new RegExp(`^${parts.slice(fixed).map((part, index, all) => {
-    if (part === '**') return index === all.length - 1 ? '.*' : '(?:[^/]+/)*';
-    const text = part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^/]*').replaceAll('?', '[^/]');
-    return index === all.length - 1 ? text : `${text}/`;
-  }).join('')}$`);
-  const isFolder = (await stat(root).catch(() => undefined))?.isDirectory();
-  return isFolder ? (await picturesIn(root, undefined)).filter(({ below }) => expression.test(below.split(sep).join('/'))) : [];
+/** The pictures, each once, without what an earlier run made of another one that is named too: a shell's *.jpg means both. */
+async function distinct(pictures: readonly Found[], notes: string[]): Promise<Found[]> {
+  const byPlace = new Map<string, Found>();
+  for (const picture of pictures) {
+    const place = picture.path === '-' ? '-' : await placeOf(picture.path);
+    if (!byPlace.has(place)) byPlace.set(place, picture);
+  }
+  const results = [...byPlace.keys()].filter((place) => byPlace.has(originalOf(place) ?? ''));
+  results.forEach((place) => byPlace.delete(place));
+  if (results.length > 0) notes.push(`${countOf(results.length, 'result')} of earlier runs ${results.length === 1 ? 'was' : 'were'} passed over`);
+  return [...byPlace.values()];
 }
 
-/** Whether a file in a folder is a picture, and not what an earlier run wrote beside its input. */
-function isPicture(name: string): boolean {
-  const stem = basename(name, extname(name));
-  return isImageName(name) && !stem.endsWith(resultSuffix) && !stem.endsWith(pairSuffix);
-}
+const countOf = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+const kindsOf = (files: readonly string[]): string => [...new Set(files.map((file) => extname(file).toLowerCase()))].sort().join(', ');
 
 type Target = { kind: 'beside' } | { kind: 'file' | 'folder'; path: string };
 

@@ -234,8 +234,8 @@ test('a sharp photo is copied byte for byte, or converted; force runs it; before
   const half = await openModel(boxModel()), source = join(folder, 'sharp.png');
   const sharpScene = hardEdges(480, 360);
   await writeImage(source, sharpScene);
-  const run = async (name: string, options: DeblurFilesOptions = {}): Promise<DeblurredFile> =>
-    (await deblurFiles(half, [{ input: source, output: join(folder, name) }], options)).images[0];
+  const run = async (name: string, options: DeblurFilesOptions = {}, beforeAfter?: string): Promise<DeblurredFile> =>
+    (await deblurFiles(half, [{ input: source, output: join(folder, name), beforeAfter }], options)).images[0];
   try {
     const copied = await run('left.png');
     assert.deepEqual([copied.unblurred, copied.tiles], [true, 0]);
@@ -243,7 +243,7 @@ test('a sharp photo is copied byte for byte, or converted; force runs it; before
     const converted = await run('left.tiff');
     assert.equal(converted.unblurred, true);
     assert.equal(largestDifference((await readImage(converted.output)).image, sharpScene), 0);
-    const forced = await run('forced.deblurred.png', { force: true, beforeAfter: true });
+    const forced = await run('forced.deblurred.png', {}, join(folder, 'forced.before-after.png'));
     assert.equal(forced.unblurred, undefined);
     assert.equal(forced.beforeAfter, join(folder, 'forced.before-after.png'));
     const { image: result } = await readImage(forced.output), { image: pair } = await readImage(forced.beforeAfter!);

@@ -1,7 +1,7 @@
 /** Videos through the user's ffmpeg: frames, sound, sizes, refusals, abort. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -77,6 +77,8 @@ test('what is no video, a missing file, a failing network: an error that says so
   await writeFile(text, 'no video');
   await assert.rejects(deblurVideo(model, text, join(out, 'a.mp4')), (error) => error instanceof VideoError && error.message.includes(text) && !error.message.includes('\n'));
   await assert.rejects(deblurVideo(model, join(folder, 'absent.mp4'), join(out, 'a.mp4')), (error) => error instanceof VideoError && /no such file/.test(error.message));
+  await symlink('loop.mp4', join(folder, 'loop.mp4'));
+  await assert.rejects(deblurVideo(model, join(folder, 'loop.mp4'), join(out, 'a.mp4')), (error) => error instanceof VideoError && /ELOOP/.test(error.message));
   await assert.rejects(deblurVideo(model, clip, join(out, 'a.unknown')), (error) => error instanceof VideoError && /ffmpeg failed/.test(error.message));
   const broken = await openModel(brokenModel());
   await assert.rejects(deblurVideo(broken, clip, join(out, 'a.mp4')), ModelError);
@@ -114,4 +116,19 @@ test('on the command line', { skip }, async () => {
   await assert.rejects(videoOutput(source, source), UsageError);
   await assert.rejects(videoOutput(source, join(folder, 'x.png')), UsageError);
   assert.equal(await videoOutput(source, folder).catch(() => 'over itself'), 'over itself');
+});
+
+test('no result over the video, by whatever path; none to the standard output; one that is there is passed over if asked', async () => {
+  const album = join(folder, 'videos'), link = join(folder, 'videos-link'), source = join(album, 'clip.mp4');
+  await mkdir(album);
+  await writeFile(source, 'x');
+  await symlink(album, link);
+  await symlink(source, join(folder, 'other.mp4'));
+  await assert.rejects(videoOutput(source, link), UsageError);
+  await assert.rejects(videoOutput(join(folder, 'other.mp4'), source), UsageError);
+  await assert.rejects(videoOutput(source, '-'), (error) => error instanceof UsageError && /standard output/.test(error.message));
+  const earlier = await videoOutput(source);
+  await writeFile(earlier, 'earlier');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'deblur', source, '--skip-existing', '--json'], { encoding: 'utf8' });
+  assert.deepEqual([status, JSON.parse(stdout), stderr], [0, { images: [], failed: [], skipped: [{ input: source, output: earlier }] }, 'unshake: note: 1 passed over: its result is there already\n']);
 });

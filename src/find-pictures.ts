@@ -1,0 +1,78 @@
+/** Finds picture files: in a folder with all that is in it, and by a pattern. */
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, extname, join, relative, sep } from 'node:path';
+import { isVideoName } from './deblur-video.js';
+import { messageOf } from './errors.js';
+import { isImageName } from './image/codec-node.js';
+import { kindOf, placeOf } from './place.js';
+
+export const resultSuffix = '.deblurred', pairSuffix = '.before-after';
+
+/** A picture found: `below` is its place in the folder that was named, or just its name. */
+export interface Found { path: string; below: string }
+
+/** What was found, in order; the folders that can't be listed; pictures and videos of kinds that aren't read in folders. */
+export interface Finds { pictures: Found[]; closed: { path: string; reason: string }[]; others: string[] }
+
+/** Pictures that people have and that we don't read, lower case: of phones and the web, of cameras, of programs. */
+const otherPictures = [
+  '.heic', '.heif', '.hif', '.jxl', '.jp2', '.j2k',
+  '.dng', '.raw', '.cr2', '.cr3', '.nef', '.nrw', '.arw', '.sr2', '.raf', '.orf', '.rw2', '.pef', '.srw',
+  '.bmp', '.tga', '.psd', '.exr', '.hdr',
+];
+
+/** Whether the extension is that of a kind of picture that isn't read. */
+export const isOtherPicture = (name: string): boolean => otherPictures.includes(extname(name).toLowerCase());
+
+/** The picture that a file was made of by an earlier run, by its name; undefined for other names. */
+export function originalOf(path: string): string | undefined {
+  const extension = extname(path), stem = basename(path, extension);
+  const suffix = [resultSuffix, pairSuffix].find((each) => stem.endsWith(each));
+  return suffix && join(dirname(path), stem.slice(0, -suffix.length) + extension);
+}
+
+/** Pictures in a folder and its folders, sorted; without hidden ones, what earlier runs wrote, and what lies at the place `output`. */
+export function picturesIn(folder: string, output: string | undefined): Promise<Finds> {
+  return search(folder, output, () => true);
+}
+
+/** Pictures that a pattern means, likewise; their places count from its last folder without * or ?. */
+export function picturesMatching(pattern: string, output: string | undefined): Promise<Finds> {
+  const parts = pattern.split(/[/\\]/), fixed = parts.findIndex((part) => /[*?]/.test(part));
+  const root = parts.slice(0, fixed).join(sep) || (fixed > 0 ? sep : '.');
+  const steps = parts.slice(fixed).map((part): Step => (part === '**' ? part : new RegExp(
+    `^${part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.')}$`, 's')));
+  return search(root, output, (below, isFolder) => matches(below.split(sep), steps, isFolder));
+}
+
+/** One part of a pattern: a name, or `**`, any number of folders. */
+type Step = RegExp | '**';
+
+/** Whether a file's names match the steps; for a folder, whether something in it could. */
+function matches([name, ...inside]: string[], [step, ...rest]: Step[], isFolder: boolean): boolean {
+  if (name === undefined || step === undefined) return name === undefined && (isFolder ? step !== undefined : step === undefined);
+  if (step !== '**') return step.test(name) && matches(inside, rest, isFolder);
+  return rest.length === 0 || matches([name, ...inside], rest, isFolder) || matches(inside, [step, ...rest], isFolder);
+}
+
+async function search(root: string, output: string | undefined, wanted: (below: string, isFolder: boolean) => boolean): Promise<Finds> {
+  const finds: Finds = { pictures: [], closed: [], others: [] };
+  const walk = async (folder: string): Promise<void> => {
+    const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+      finds.closed.push({ path: folder, reason: messageOf(error) });
+      return [];
+    });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(folder, entry.name), below = relative(root, path), { name } = entry;
+      if (name.startsWith('.') || !wanted(below, entry.isDirectory())) continue;
+      // A link to a folder is not followed: it may lead back.
+      if (entry.isDirectory()) {
+        if (output === undefined || await placeOf(path) !== output) await walk(path);
+      } else if (isImageName(name) && originalOf(name) === undefined) {
+        if (await kindOf(entry, path) === 'file') finds.pictures.push({ path, below });
+      } else if (isOtherPicture(name) || isVideoName(name)) finds.others.push(path);
+    }
+  };
+  await walk(root);
+  return finds;
+}
