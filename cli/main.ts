@@ -1,4 +1,5 @@
 /** The command line: one file a command; this one joins them and turns errors into one line and an exit code. */
+import { setImmediate } from 'node:timers/promises';
 import { Command, CommanderError } from 'commander';
 import { UnshakeError, messageOf } from '../src/errors.js';
 import { version } from '../src/version.js';
@@ -35,8 +36,19 @@ function program(): Command {
 
 /** Runs one command. Returns the exit code: 0 done, 1 failed, 2 wrong usage. */
 export async function main(args: string[]): Promise<number> {
+  let fault: unknown;
+  // A reader that has seen enough (unshake … | head) ends the printing, not the work.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code !== 'EPIPE') fault = error; });
+  process.stderr.on('error', () => {}); // nobody is left to be told
+  const code = await run(args);
+  await setImmediate(); // a write that has failed says so a little later
+  if (code !== 0 || fault === undefined) return code;
+  process.stderr.write(`unshake: OUTPUT: the standard output can't be written (${messageOf(fault)})\n`);
+  return 1;
+}
+
+async function run(args: string[]): Promise<number> {
   const verbose = args.includes('--verbose');
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => { if (error.code === 'EPIPE') process.exit(0); throw error; }); // unshake … | head
   try {
     await program().parseAsync(args.filter((arg) => arg !== '--verbose'), { from: 'user' });
     return process.exitCode === undefined ? 0 : Number(process.exitCode);

@@ -1,6 +1,9 @@
 /** Deblurs picture files: each is read, deblurred and written with what it carries; one is read and another written while the network runs. */
-import { mkdir, readFile } from 'node:fs/promises';
+import { constants, openSync } from 'node:fs';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { asksForNetwork, deblurImage, type DeblurOptions } from './deblur.js';
 import { ImageError, messageOf, ModelError, throwIfAborted } from './errors.js';
@@ -85,7 +88,7 @@ interface Desk { network: ReturnType<typeof oneAfterAnother>; room: ReturnType<t
 async function deblurFile(model: Model, { input, output, beforeAfter }: Job, options: DeblurFilesOptions, { network, room }: Desk): Promise<DeblurredFile> {
   const { signal, force = beforeAfter !== undefined || asksForNetwork(options) } = options, name = input === '-' ? 'standard input' : input;
   throwIfAborted(signal);
-  let bytes: Uint8Array | undefined = await readInput(input);
+  let bytes: Uint8Array | undefined = await readInput(input, signal);
   const leave = await room(3 * await sampleBytes(bytes)); // the picture, a copy in the codec, the encoded result
   try {
     throwIfAborted(signal);
@@ -124,14 +127,23 @@ function deblurSettings(input: string, { tile, strength, tta, memory, signal, on
   return { tile, strength, tta, memory, signal, onProgress: onProgress && ((progress) => onProgress({ ...progress, label: input })) };
 }
 
-async function readInput(input: string): Promise<Uint8Array> {
-  if (input === '-') return buffer(process.stdin);
+async function readInput(input: string, signal: AbortSignal | undefined): Promise<Uint8Array> {
   try {
-    return await readFile(input);
+    const pipe = await pipeOf(input);
+    return await (pipe ? buffer(signal ? addAbortSignal(signal, pipe) : pipe) : readFile(input, { signal }));
   } catch (error) {
+    throwIfAborted(signal);
+    if (input === '-') throw new ImageError(`standard input: can't be read (${messageOf(error)})`, { cause: error });
     await readImage(input); // says why
     throw error;
   }
+}
+
+/** The standard input or a named pipe as a stream; undefined for files. Read as a file, a pipe would hold a thread until its writer is done, whatever the signal says. */
+async function pipeOf(input: string): Promise<Readable | undefined> {
+  if (input === '-') return process.stdin;
+  if (!(await stat(input)).isFIFO()) return undefined;
+  return new Socket({ fd: openSync(input, constants.O_RDONLY | constants.O_NONBLOCK), writable: false });
 }
 
 async function writePicture(picture: Picture, output: string, input: string, { onNote, signal }: DeblurFilesOptions): Promise<void> {
@@ -146,7 +158,9 @@ async function writePicture(picture: Picture, output: string, input: string, { o
 
 async function writeOutput(output: string, bytes: Uint8Array): Promise<void> {
   if (output === '-') {
-    await new Promise<void>((resolve, reject) => { process.stdout.write(bytes, (error) => (error ? reject(error) : resolve())); });
+    await new Promise<void>((resolve, reject) => { process.stdout.write(bytes, (error) => (error ? reject(error) : resolve())); }).catch((error: unknown) => {
+      throw new ImageError(`the standard output can't be written (${messageOf(error)})`, { cause: error });
+    });
     return;
   }
   await mkdir(dirname(output), { recursive: true }).catch((error: unknown) => {
