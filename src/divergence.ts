@@ -32,6 +32,6 @@ export function checkWeights(generator: Generator, step: number, checkpoints: st
 
 function diverged(what: string, checkpoints: string | undefined): DivergedError {
   const saved = checkpoints !== undefined && listCheckpoints(checkpoints).length > 0;
-  return new DivergedError(`${what}. ${saved ? `${checkpoints} has checkpoints from before: --resume` : 'There is no checkpoint from before: begin again'} `
-    + 'with a lower --set optimizer.lr=…, a gradientClip, or precision=fp32');
+  const advice = saved ? `${checkpoints} has checkpoints from before: --resume` : 'There is no checkpoint from before: begin again';
+  return new DivergedError(`${what}. ${checkpoints === undefined ? 'Try again' : advice} with a lower --set optimizer.lr=…, a gradientClip, or precision=fp32`);
 }
