@@ -150,6 +150,16 @@ test('damaged, cut short, empty, missing, not a picture, a folder: an error that
   await assert.rejects(writeImage(join(folder, 'absent', 'a.png'), noisyImage(4, 4)), ImageError);
 });
 
+test('JPEGs of many phones, whose scan claims to end with its first coefficient, are read; damaged ones are not', async () => {
+  const baseline = await rawSharp(noisyImage(200, 150)).jpeg().toBuffer(), quirk = Buffer.from(baseline);
+  const scan = quirk.indexOf(Buffer.of(0xff, 0xda)), spectralEnd = scan + 6 + 2 * quirk[scan + 4];
+  assert.equal(quirk[spectralEnd], 63);
+  quirk[spectralEnd] = 0;
+  assert.deepEqual((await readImage(quirk)).image, (await readImage(baseline)).image);
+  const scarred = Buffer.from(baseline).fill(0, baseline.length >> 1, (baseline.length >> 1) + 200);
+  for (const bad of [scarred, quirk.subarray(0, -40)]) await assert.rejects(readImage(bad), /damaged or cut short/);
+});
+
 test('a failed write leaves nothing of its own and what was there as it was', async () => {
   const place = join(folder, 'write');
   await mkdir(join(place, 'folder.png'), { recursive: true });

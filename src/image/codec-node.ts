@@ -21,6 +21,9 @@ export function isImageName(name: string): boolean {
 /** Formats that we read and write, as people write them: for error messages. */
 const formatNames = 'PNG, JPEG, WebP, TIFF, AVIF, GIF';
 
+/** What libjpeg says of the JPEGs of many phones (Samsung's), in which nothing is wrong. Its other warnings may mean damage. */
+const phoneQuirk = 'Invalid SOS parameters for sequential JPEG';
+
 /** What sharp calls the format that an extension stands for. */
 const formatOf: Record<string, Format> = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp', '.tif': 'tiff', '.tiff': 'tiff', '.avif': 'avif', '.gif': 'gif' };
 export type Format = 'png' | 'jpeg' | 'webp' | 'tiff' | 'avif' | 'gif';
@@ -97,8 +100,14 @@ export async function readImage(source: string | Uint8Array, options: ReadOption
     const exif = format === 'tiff' ? exifOfTiff(bytes) : metadata.exif;
     const upright = exif && uprightExif(exif);
     if (exif && !upright) notes.push('its EXIF is damaged and was dropped');
-    const picture = sharp(bytes, { failOn: 'warning', ignoreIcc: keepsNumbers }).autoOrient();
-    const image = await (depth === 'ushort' ? read16(picture, isGray(metadata)) : read8(picture, isGray(metadata), hasAlpha));
+    const decode = (failOn: 'warning' | 'error'): Promise<Image> => {
+      const picture = sharp(bytes, { failOn, ignoreIcc: keepsNumbers }).autoOrient();
+      return depth === 'ushort' ? read16(picture, isGray(metadata)) : read8(picture, isGray(metadata), hasAlpha);
+    };
+    const image = await decode('warning').catch((error: unknown) => {
+      if (!messageOf(error).includes(phoneQuirk)) throw error;
+      return decode('error');
+    });
     const icc = keepsNumbers ? profileFor(image, metadata.icc) : undefined;
     if (keepsNumbers && metadata.icc && !icc) notes.push('its colour profile does not fit its colours and was dropped');
     return { image, format, notes, ...(upright ? { exif: upright } : {}), ...(icc ? { icc } : {}) };
