@@ -66,17 +66,26 @@ async function deblurPath(model: Model, path: string, output: string | undefined
 
 async function deblurBytes(model: Model, bytes: Uint8Array, settings: Settings, onNote: OnNote): Promise<Uint8Array> {
   const picture = await readImage(bytes);
-  const image = await deblurSamples(model, picture.image, { ...settings, inPlace: true }, onNote);
+  if (staysAsItIs(picture.image, settings, onNote)) return new Uint8Array(bytes);
+  const image = await deblurred(model, picture.image, { ...settings, inPlace: true }, onNote);
   const encoded = await encodeImage(image, picture.format, picture);
   for (const note of [...picture.notes, ...encoded.notes]) onNote?.(note);
   return encoded.bytes;
 }
 
-async function deblurSamples(model: Model, samples: Image, { force, ...settings }: Settings, onNote: OnNote): Promise<Image> {
-  if (!(force ?? asksForNetwork(settings)) && !estimateMotionBlur(samples).blurred) {
-    onNote?.(leftAsItIs);
-    return settings.inPlace ? samples : { ...samples, data: samples.data.slice() };
-  }
+async function deblurSamples(model: Model, samples: Image, settings: Settings, onNote: OnNote): Promise<Image> {
+  if (!staysAsItIs(samples, settings, onNote)) return deblurred(model, samples, settings, onNote);
+  return settings.inPlace ? samples : { ...samples, data: samples.data.slice() };
+}
+
+/** Whether there is nothing to do, and notes so. */
+function staysAsItIs(samples: Image, { force, ...settings }: Settings, onNote: OnNote): boolean {
+  const stays = !(force ?? asksForNetwork(settings)) && !estimateMotionBlur(samples).blurred;
+  if (stays) onNote?.(leftAsItIs);
+  return stays;
+}
+
+async function deblurred(model: Model, samples: Image, settings: DeblurOptions, onNote: OnNote): Promise<Image> {
   const { image, notes } = await deblurImage(model, samples, settings);
   notes.forEach((note) => onNote?.(note));
   return image;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { AbortedError, deblur, ImageError, ModelError, readImage, releaseModels, UsageError, writeImage, type Image } from '../src/index.js';
-import { largestDifference, noisyImage } from './small-images.js';
+import { hardEdges, largestDifference, noisyImage } from './small-images.js';
 import { boxModel } from './small-models.js';
 
 let folder: string, model: string;
@@ -37,6 +37,18 @@ test('a path, bytes and samples give the same picture, each in its own kind', as
   assert.equal(largestDifference((await readImage(written)).image, samples), 0);
   assert.equal(await deblur(path, { model, output: named }), named);
   assert.equal((await readImage(named)).format, 'webp');
+});
+
+test('a sharp photo comes back as it is: its very bytes, in memory of their own, unless the network is asked for', async () => {
+  const path = join(folder, 'sharp.jpg'), notes: string[] = [];
+  await writeImage(path, hardEdges(480, 360));
+  const photo = await readFile(path), before = Buffer.from(photo);
+  const left = await deblur(photo, { model, onNote: (note) => notes.push(note) });
+  assert.deepEqual(Buffer.from(left), before);
+  assert.match(notes.join(), /^it does not look motion-blurred and was left as it is/);
+  left.fill(0);
+  assert.deepEqual(photo, before);
+  for (const asked of [{ force: true }, { tile: 128 }]) assert.notDeepEqual(Buffer.from(await deblur(photo, { model, ...asked })), before);
 });
 
 test('the model is opened once: later calls work without its file, calls at once wait for each other', async () => {
