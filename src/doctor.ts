@@ -1,5 +1,7 @@
 /** What is installed, what is missing, and how to get it. */
+import { execFile } from 'node:child_process';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { cpuFlags } from './cpu.js';
 import { messageOf } from './errors.js';
@@ -49,7 +51,7 @@ export async function diagnose(): Promise<Diagnosis> {
     sharp: { version: sharp.versions.sharp ?? 'unknown', libvips: sharp.versions.vips },
     models,
     libtorch,
-    findings: [nodeFinding(), runtimeFinding(onnxruntime), cudaFinding(onnxruntime.devices), precisionFinding(instructions), modelsFinding(models), libtorchFinding(libtorch), groupsFinding(libtorch)],
+    findings: [nodeFinding(), runtimeFinding(onnxruntime), cudaFinding(onnxruntime.devices), precisionFinding(instructions), modelsFinding(models), await videosFinding(), libtorchFinding(libtorch), groupsFinding(libtorch)],
   };
 }
 
@@ -79,6 +81,14 @@ function cudaFinding(devices: string[]): Finding {
 function modelsFinding(models: string[]): Finding {
   const ok = models.includes('default');
   return { name: 'shipped models', ok, found: models.join(', ') || 'none', ...(ok ? {} : { cure: 'models/default.onnx is missing: reinstall unshake, or name another with --model' }) };
+}
+
+async function videosFinding(): Promise<Finding> {
+  const missing: string[] = [];
+  for (const command of ['ffmpeg', 'ffprobe']) await promisify(execFile)(command, ['-version']).catch(() => missing.push(command));
+  if (missing.length === 0) return { name: 'videos', ok: true, found: 'ffmpeg and ffprobe' };
+  const cure = 'only videos need it: apt-get install ffmpeg, brew install ffmpeg, winget install ffmpeg, or https://ffmpeg.org; see that it is in the PATH';
+  return { name: 'videos', ok: false, found: `${missing.join(' and ')} can't be run`, cure };
 }
 
 function libtorchFinding(status: LibtorchStatus): Finding {

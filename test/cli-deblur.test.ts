@@ -24,9 +24,9 @@ after(() => rm(folder, { recursive: true }));
 interface Result { code: number | null; stdout: string; stderr: string }
 
 /** Runs the program; `interruptAt` sends it SIGINT once its stdout matches. With `input`, its stdout is given as bytes, one a character. */
-function unshake(args: string[], { interruptAt, input }: { interruptAt?: RegExp; input?: Uint8Array } = {}): Promise<Result> {
+function unshake(args: string[], { interruptAt, input, path = process.env.PATH }: { interruptAt?: RegExp; input?: Uint8Array; path?: string } = {}): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args]);
+    const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, PATH: path } });
     const result: Result = { code: null, stdout: '', stderr: '' };
     child.stdin.end(input);
     child.stdout.setEncoding(input ? 'latin1' : 'utf8').on('data', (text) => {
@@ -169,5 +169,7 @@ test('doctor says what is there and how to get what is not, in words and as JSON
   const diagnosis = JSON.parse((await unshake(['doctor', '--json'])).stdout) as { onnxruntime: { devices: string[] }; libtorch: { available: boolean }; findings: { ok: boolean; found: string; name: string }[] };
   assert.ok(diagnosis.onnxruntime.devices.includes('cpu'));
   assert.equal(typeof diagnosis.libtorch.available, 'boolean');
-  assert.deepEqual(diagnosis.findings.map(({ name }) => name), ['Node', 'ONNX Runtime', 'CUDA for deblurring', 'bf16 on the CPU', 'shipped models', 'libtorch', 'several processes']);
+  assert.deepEqual(diagnosis.findings.map(({ name }) => name), ['Node', 'ONNX Runtime', 'CUDA for deblurring', 'bf16 on the CPU', 'shipped models', 'videos', 'libtorch', 'several processes']);
+  const bare = await unshake(['doctor'], { path: folder });
+  assert.match(bare.stdout, /– videos: ffmpeg and ffprobe can't be run\n.*apt-get install ffmpeg/);
 });
