@@ -34,9 +34,14 @@ describe('the page on', { skip }, () => {
   test('a plain host: the service worker isolates it, and after the first visit it works without a network', () => within([], async (browser) => {
     const { page, complaints } = await visit(browser, url);
     assert.equal(await page.evaluate('crossOriginIsolated'), true);
+    const other = await page.context().newPage(); // a file of the folder, opened by itself, doesn't take this page's place
+    await other.goto(`${url}icon.svg`);
+    await other.close();
     await page.context().setOffline(true);
-    await page.reload();
-    await isReady(page);
+    for (const name of ['index.html', '?from=home#top']) {
+      await page.goto(url + name);
+      await isReady(page);
+    }
     await drop(page, png);
     await isDone(page);
     await page.context().setOffline(false);

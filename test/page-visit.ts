@@ -19,7 +19,7 @@ export async function visit(browser: Browser, url: string, { without }: { withou
   if (without) await context.addInitScript(`delete Navigator.prototype.${without}`);
   const page = await context.newPage();
   const complaints: string[] = [];
-  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text()); });
+  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.text()} ${message.location().url}`); });
   page.on('pageerror', (error) => complaints.push(String(error)));
   await page.goto(url);
   await isReady(page);

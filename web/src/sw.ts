@@ -39,9 +39,9 @@ worker.addEventListener('fetch', (event) => {
 /** What belongs to this build comes from the cache first; the page itself comes fresh where there is a network. */
 async function answer(request: Request): Promise<Response> {
   const cache = await caches.open(cacheName);
-  const address = new URL(request.url);
-  address.search = '';
-  const key = request.mode === 'navigate' ? worker.registration.scope : address.href;
+  const address = new URL(request.url), { scope } = worker.registration;
+  address.search = address.hash = '';
+  const key = address.href === new URL('index.html', scope).href ? scope : address.href;
   const kept = await cache.match(key);
   if (kept && request.mode !== 'navigate') return kept;
   try {
