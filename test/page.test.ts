@@ -10,7 +10,7 @@ import { openNamedModel } from '../src/open-model.js';
 import { openModel } from '../src/runtime/session.js';
 import { buildPage, findChromium, launch, type BuiltPage } from './browser.js';
 import { largestDifference, noisyImage } from './small-images.js';
-import { blockModel, boxModel, wideModel } from './small-models.js';
+import { blockModel, boxModel, identityModel, wideModel } from './small-models.js';
 import { download, drop, hasFailed, isDone, paste, patience, pngOf, rgbOf, visit, type NamedFile } from './page-visit.js';
 
 const { chromium, skip } = await findChromium();
@@ -67,6 +67,17 @@ describe('the page', { skip }, () => {
     await paste(page, { ...png, name: 'pasted.png' });
     await isDone(page);
     assert.equal((await download(page)).name, 'pasted.deblurred.png');
+  });
+
+  test('a network that may invent detail: the page warns of it, and only of it', async () => {
+    const warning = page.locator('#invents');
+    assert.equal(await warning.isVisible(), false);
+    await useModelOn(page, identityModel({ invents: true }), png);
+    assert.equal(await warning.isVisible(), true);
+    assert.match((await warning.textContent())!, /may invent detail/);
+    await page.selectOption('#model', { label: 'default' });
+    await isDone(page);
+    assert.equal(await warning.isVisible(), false);
   });
 
   test('strength blends, without running again', async () => {

@@ -122,6 +122,7 @@ function ready(running: Running, text: string): void {
   isReady = true;
   say(text);
   document.body.dataset.device = running.device;
+  byId('invents').hidden = !running.invents;
 }
 
 /** Fetches and compiles the network while the visitor looks for a photo. */
@@ -177,6 +178,7 @@ function addModel(file: File): void {
 
 function changeSettings(): void {
   engine.stop();
+  byId('invents').hidden = true; // until the network has said
   if (photo) void open(photo.file);
   else void prepare();
 }

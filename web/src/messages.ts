@@ -14,8 +14,8 @@ export type Job =
 /** A deblurred picture: RGBA rows. */
 export interface Result { width: number; height: number; format: PixelFormat; data: Uint8Array }
 
-/** What the network runs on. */
-export interface Running { device: 'webgpu' | 'wasm'; threads: number; name: string }
+/** The network, and what it runs on. */
+export interface Running { device: 'webgpu' | 'wasm'; threads: number; name: string; invents: boolean }
 
 /** A file to download. `notes` says what could not be kept. */
 export interface Saved { blob: Blob; notes: string[] }

@@ -33,8 +33,8 @@ async function modelOf(url: string, device: DeviceChoice): Promise<Model> {
   }
 }
 
-function runningOf({ device, name }: Model): Running {
-  return { device: device as Running['device'], threads: device === 'wasm' ? defaultThreads() : 1, name };
+function runningOf({ device, name, invents }: Model): Running {
+  return { device: device as Running['device'], threads: device === 'wasm' ? defaultThreads() : 1, name, invents };
 }
 
 /** Opens the network and runs it once on nothing, so that the first photo finds everything compiled. */
