@@ -30,8 +30,8 @@ export function startEstimate(running: Running, pixels: number): { tick: (progre
   let progress: Progress = { done: 0, total: 1 }, last = started;
   return {
     tick(now) {
+      if (now.done > progress.done) last = performance.now(); // the first report says 0, a while after the start: the bar doesn't fall back
       progress = now;
-      last = performance.now();
     },
     at() {
       const { done, total } = progress, now = performance.now();
