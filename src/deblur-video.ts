@@ -144,7 +144,7 @@ function run(command: 'ffmpeg' | 'ffprobe', args: string[]): Child {
 }
 
 /** Throws MissingError with the cure when ffmpeg isn't there. */
-async function checkFfmpeg(): Promise<void> {
+export async function checkFfmpeg(): Promise<void> {
   for (const command of ['ffmpeg', 'ffprobe'] as const) {
     const child = run(command, ['-version']);
     child.process.stdin.end();

@@ -1,9 +1,8 @@
 /** What is installed, what is missing, and how to get it. */
-import { execFile } from 'node:child_process';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { cpuFlags } from './cpu.js';
+import { checkFfmpeg } from './deblur-video.js';
 import { messageOf } from './errors.js';
 import { shippedModels } from './model-path.js';
 import { installedDevices, loadRuntime } from './runtime/session.js';
@@ -84,11 +83,12 @@ function modelsFinding(models: string[]): Finding {
 }
 
 async function videosFinding(): Promise<Finding> {
-  const missing: string[] = [];
-  for (const command of ['ffmpeg', 'ffprobe']) await promisify(execFile)(command, ['-version']).catch(() => missing.push(command));
-  if (missing.length === 0) return { name: 'videos', ok: true, found: 'ffmpeg and ffprobe' };
-  const cure = 'only videos need it: apt-get install ffmpeg, brew install ffmpeg, winget install ffmpeg, or https://ffmpeg.org; see that it is in the PATH';
-  return { name: 'videos', ok: false, found: `${missing.join(' and ')} can't be run`, cure };
+  try {
+    await checkFfmpeg();
+    return { name: 'videos', ok: true, found: 'ffmpeg and ffprobe' };
+  } catch (error) {
+    return { name: 'videos', ok: false, found: 'not read here; photos are', cure: messageOf(error) };
+  }
 }
 
 function libtorchFinding(status: LibtorchStatus): Finding {

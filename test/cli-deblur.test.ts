@@ -171,5 +171,5 @@ test('doctor says what is there and how to get what is not, in words and as JSON
   assert.equal(typeof diagnosis.libtorch.available, 'boolean');
   assert.deepEqual(diagnosis.findings.map(({ name }) => name), ['Node', 'ONNX Runtime', 'CUDA for deblurring', 'bf16 on the CPU', 'shipped models', 'videos', 'libtorch', 'several processes']);
   const bare = await unshake(['doctor'], { path: folder });
-  assert.match(bare.stdout, /– videos: ffmpeg and ffprobe can't be run\n.*apt-get install ffmpeg/);
+  assert.match(bare.stdout, /– videos: not read here; photos are\n.*videos need ffmpeg, .*apt-get install ffmpeg/);
 });
