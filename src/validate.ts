@@ -1,6 +1,7 @@
 /** Validation during training: clean PSNR of the averaged weights on held-out pairs, and a panel to look at. */
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { channelsLast, contiguous, copy_, mulScalar, noGrad, addScalar, permute, scope, toDtype, type Tensor } from '@unshake/libtorch';
+import { mapInOrder } from './data/in-order.js';
 import { readPair, type Pair } from './dataset.js';
 import { DataError } from './errors.js';
 import { besideEachOther, centreCrop, type RgbImage } from './image/image.js';
@@ -64,7 +65,7 @@ async function readCentre(pair: Pair, { generator: { multiple }, config: { valid
  */
 export async function makeValidator(players: Players, pairs: readonly Pair[]): Promise<Validator> {
   const { config, device, ema } = players;
-  const read = await Promise.all(spread(pairs, config.validationPairs).map((pair) => readCentre(pair, players)));
+  const read = await mapInOrder(spread(pairs, config.validationPairs), (pair) => readCentre(pair, players));
   const blurred = read.filter(({ blur, sharp }) => Buffer.compare(blur.data, sharp.data) !== 0);
   const chosen = blurred.length > 0 ? blurred : read;
   const inputPsnr = mean(chosen.map(({ blur, sharp }) => psnr(blur, sharp)));
