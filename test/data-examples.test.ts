@@ -65,6 +65,15 @@ test('a blur recipe: the target is a window of the photo, the blur another at ev
   });
 });
 
+test('uniform: a crop from the middle of a photo has the dark borders that the recipe gives half of its pictures', async (t) => {
+  const root = await temporaryFolder(t), crop = 48;
+  await writeTree(root, { 'a.png': picture(400, 400, () => 200) });
+  const { sharp, blur } = (await batches({ sources: [{ path: root, blur: 'uniform' }], batchSize: 100, crop }, [0]))[0], size = crop * crop * 3;
+  assert.ok(sharp.every((value) => value === 200));
+  const darkened = Array.from({ length: 100 }, (_, n) => blur.subarray(n * size, (n + 1) * size).some((value) => value < 190)).filter(Boolean).length;
+  assert.ok(darkened > 35 && darkened < 65, `50 expected, got ${darkened}`);
+});
+
 test('rescale shrinks both halves alike by a factor of its range, and no further than the crop allows', async (t) => {
   const root = await temporaryFolder(t), width = 120, height = 90, crop = 30;
   // Steps across a crop of smooth ramps tell how much it was shrunk.

@@ -34,7 +34,10 @@ export interface CropTask {
 
 export interface Crop { blur: Uint8Array; sharp: Uint8Array }
 
-/** Synthetic blur is made on a window this much wider on each side, so that light can come in from outside of the crop. */
+/**
+ * Synthetic blur is made on a window this much wider on each side, so that light can come in from outside of the crop. The pictures of `uniform` end
+ * where the crop does: half of them have dark borders, which a network meets in the crop or never.
+ */
 export const blurMargin = 32;
 
 /** Streams of random numbers at one (seed, step, index): the loader draws the pair from 0. */
@@ -60,7 +63,7 @@ export async function drawCrop(task: CropTask, options: CropOptions, decode: Dec
   if ('blur' in whole) {
     [blur, sharp] = await Promise.all([whole.blur, whole.sharp].map((image) => resizeRgb(cropImage(image, x, y, side, side), crop, crop)));
   } else {
-    const margin = Math.round((blurMargin * side) / crop);
+    const margin = recipe === 'uniform' ? 0 : Math.round((blurMargin * side) / crop);
     const left = Math.max(0, x - margin), top = Math.max(0, y - margin);
     const right = Math.min(width, x + side + margin), bottom = Math.min(height, y + side + margin);
     const shrunk = (length: number): number => Math.round((length * crop) / side);
