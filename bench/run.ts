@@ -1,7 +1,7 @@
 /** `npm run bench -- NAME [--json]`. */
 import { UnshakeError, UsageError, messageOf } from '../src/errors.js';
 
-const benches = ['bf16-gradients', 'metrics', 'parallel', 'train-step', 'web'] as const;
+const benches = ['bf16-gradients', 'metrics', 'model-card', 'parallel', 'train-step', 'web'] as const;
 const [name, ...flags] = process.argv.slice(2);
 const json = flags.includes('--json');
 
@@ -9,6 +9,7 @@ try {
   switch (name) {
     case 'bf16-gradients': await (await import('./bf16-gradients.js')).benchBf16Gradients(flags); break;
     case 'metrics': await (await import('./metrics.js')).benchMetrics(json); break;
+    case 'model-card': await (await import('./model-card.js')).benchModelCard(flags); break;
     case 'parallel': await (await import('./parallel.js')).benchParallel(flags); break;
     case 'train-step': await (await import('./train-step.js')).benchTrainStep(flags); break;
     case 'web': await (await import('./web.js')).benchWeb(json); break;
