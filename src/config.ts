@@ -107,6 +107,7 @@ const schema = z.strictObject({
       network: z.enum(lpipsNetworks).default('vgg'), //           of the two lpips types
       weight: z.number().min(0).default(145), //                  the paper's K₁
       range: z.enum(['signed', 'unit']).default('signed'), //     lpips: what it is fed, [−1, 1] as it expects; unit: [0, 1]. See asCoded
+      jitter: z.int().min(0).default(0), //                       pixels; show it windows smaller by as much, placed anew each step: the grid of its strides then never fits one that the generator draws
       backbone: z.string().nullable().default(null), //           file of the network's weights; null: the one that `unshake weights fetch` got
       heads: z.string().nullable().default(null), //              lpips: file of its linear heads; null: likewise
     }).nullable().default(null), //                               null: none
@@ -128,9 +129,12 @@ const schema = z.strictObject({
   validateEvery: positiveInteger.default(1000), //                steps
   validationPairs: positiveInteger.default(16), //                at most; drawn evenly from those held out
   validationCrop: positiveInteger.default(512), //                centre crop, at most this many pixels a side: whole frames would take longer than training
-}).check(({ value: { discriminator: critic, losses: { adversarial: { type } } }, issues }) => {
+}).check(({ value: { crop, discriminator: critic, losses: { adversarial: { type }, perceptual } }, issues }) => {
   if (type === 'wgan-gp' && critic?.norm === 'batch') {
     issues.push({ code: 'custom', input: critic.norm, path: ['discriminator', 'norm'], message: 'the gradient penalty is for each picture by itself, which batch norm mixes; use norm: instance with wgan-gp' });
+  }
+  if (perceptual && 2 * perceptual.jitter > crop) {
+    issues.push({ code: 'custom', input: perceptual.jitter, path: ['losses', 'perceptual', 'jitter'], message: `expected half of the crop (${crop}) or less, got ${perceptual.jitter}` });
   }
 });
 

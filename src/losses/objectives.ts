@@ -1,5 +1,5 @@
 /** What each player minimises, put together from the losses that a run has chosen. */
-import { add, autocast, detach, mulScalar, noGrad, type AutocastOptions, type Tensor } from '@unshake/libtorch';
+import { add, autocast, detach, mulScalar, narrow, noGrad, type AutocastOptions, type Tensor } from '@unshake/libtorch';
 import type { Config } from '../config.js';
 import { diffAugment } from '../diff-augment.js';
 import type { Discriminator } from '../models/index.js';
@@ -38,6 +38,16 @@ export function discriminatorObjective(judging: Judging, discriminator: Discrimi
   return { total: add(loss, mulScalar(penalty, adversarial.penalty)), terms: { discriminator: loss, gradientPenalty: penalty } };
 }
 
+/** What the perceptual loss draws from; no update of the discriminator counts that far. */
+const jitterUse = 2 ** 32;
+
+/** The same window of all pictures, N, 3, H, W, smaller by `pixels` each way and anywhere. */
+function jittered(pictures: readonly Tensor[], pixels: number, random: Random): Tensor[] {
+  if (pixels === 0) return [...pictures];
+  const [, , height, width] = pictures[0].shape, y = random.integer(pixels + 1), x = random.integer(pixels + 1);
+  return pictures.map((picture) => narrow(narrow(picture, 2, y, height - pixels), 3, x, width - pixels));
+}
+
 /** The generator's update. The discriminator's parameters must be frozen meanwhile, so that they pass the gradient on and collect none. */
 export function generatorObjective(judging: Judging, { blur, sharp, generated }: Example): Objective {
   const { config: { diffAugment: policy, losses: { pixel, fourier, adversarial } }, discriminator, perceptual, randoms } = judging;
@@ -49,7 +59,8 @@ export function generatorObjective(judging: Judging, { blur, sharp, generated }:
     total = add(total, mulScalar(terms.fourier, fourier.weight));
   }
   if (perceptual) {
-    terms[perceptual.name] = perceptual.distance(answer, sharp, judging.autocast);
+    const [seen, wanted] = jittered([answer, sharp], perceptual.jitter, randoms(jitterUse)[0]);
+    terms[perceptual.name] = perceptual.distance(seen, wanted, judging.autocast);
     total = add(total, mulScalar(terms[perceptual.name], perceptual.weight));
   }
   if (discriminator) {

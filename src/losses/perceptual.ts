@@ -53,6 +53,7 @@ export function perceptualName(config: PerceptualConfig): string {
 export interface Perceptual {
   name: string;
   weight: number;
+  jitter: number;
   /** Mean over the batch, float32; N, 3, H, W in the generator's range. `sharp` takes no gradient. The network runs in autocast, what follows doesn't. */
   distance(generated: Tensor, sharp: Tensor, mixed: AutocastOptions): Tensor;
   release(): void;
@@ -179,7 +180,7 @@ export function makePerceptual({ losses: { perceptual: config } }: Pick<Config, 
     return autocast(() => features.net.forward(prepared, features.taps), mixed).map(inFloat);
   };
   return {
-    name: perceptualName(config), weight: config.weight,
+    name: perceptualName(config), weight: config.weight, jitter: config.jitter,
     distance: (generated, sharp, mixed) => compare(extract(generated, mixed), extract(sharp, mixed)),
     release: () => module.release(),
   };
