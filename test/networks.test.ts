@@ -60,11 +60,17 @@ for (const [name, make] of networks) {
       const expected = new Map([...startingWith(tensors, 'grad.')].map(([key, value]) => [key, floats(value)]));
       assert.deepEqual([...gradients.keys()].sort(), [...expected.keys()].sort());
       const largest = Math.max(...[...expected.values()].map(norm));
+      let exact: typeof gradients | undefined;
       for (const [key, reference] of expected) {
         const actual = gradients.get(key)!;
         // A bias before a norm has a true gradient of zero: what is left is rounding, on both sides.
         if (norm(reference) <= 1e-6 * largest) assert.ok(norm(actual) <= 1e-6 * largest, `${key}: the true gradient is zero, got norm ${norm(actual)} beside ${largest}`);
-        else assert.ok(relativeError(actual, reference) <= 1e-4, `${key}: relative error ${relativeError(actual, reference)}`);
+        else if (relativeError(actual, reference) > 1e-4) {
+          // PyTorch's own float32 falls on the other side of a kink than exact arithmetic at one feature of the paper's network; where ours doesn't depends on the processor's BLAS.
+          exact ??= outputAndGradients(tensors, make, 'row-major', 'float64').gradients;
+          const errors = [relativeError(actual, exact.get(key)!), relativeError(reference, exact.get(key)!)];
+          assert.ok(errors[0] <= 1e-4 && errors[1] <= 1e-3, `${key}: relative error ${relativeError(actual, reference)}; of ours and PyTorch's from float64: ${errors.join(', ')}`);
+        }
       }
     });
     assert.equal(memory().tensors, before);
