@@ -69,7 +69,7 @@ for (const [name, make] of networks) {
           // PyTorch's own float32 falls on the other side of a kink than exact arithmetic at one feature of the paper's network; where ours doesn't depends on the processor's BLAS.
           exact ??= outputAndGradients(tensors, make, 'row-major', 'float64').gradients;
           const errors = [relativeError(actual, exact.get(key)!), relativeError(reference, exact.get(key)!)];
-          assert.ok(errors[0] <= 1e-4 && errors[1] <= 1e-3, `${key}: relative error ${relativeError(actual, reference)}; of ours and PyTorch's from float64: ${errors.join(', ')}`);
+          assert.ok(errors[0] <= 1e-4 && errors[1] <= 2e-3, `${key}: relative error ${relativeError(actual, reference)}; of ours and PyTorch's from float64: ${errors.join(', ')}`);
         }
       }
     });
