@@ -66,10 +66,10 @@ for (const [name, make] of networks) {
         // A bias before a norm has a true gradient of zero: what is left is rounding, on both sides.
         if (norm(reference) <= 1e-6 * largest) assert.ok(norm(actual) <= 1e-6 * largest, `${key}: the true gradient is zero, got norm ${norm(actual)} beside ${largest}`);
         else if (relativeError(actual, reference) > 1e-4) {
-          // PyTorch's own float32 falls on the other side of a kink than exact arithmetic at one feature of the paper's network; where ours doesn't depends on the processor's BLAS.
+          // In the fixture one feature of the last block lies across a kink from exact arithmetic (2.5e-3 there, less before it); on which side ours lies depends on the BLAS kernels of the processor.
           exact ??= outputAndGradients(tensors, make, 'row-major', 'float64').gradients;
           const errors = [relativeError(actual, exact.get(key)!), relativeError(reference, exact.get(key)!)];
-          assert.ok(errors[0] <= 1e-4 && errors[1] <= 2e-3, `${key}: relative error ${relativeError(actual, reference)}; of ours and PyTorch's from float64: ${errors.join(', ')}`);
+          assert.ok(errors[0] <= 1e-5 && errors[1] <= 5e-3, `${key}: relative error ${relativeError(actual, reference)}; of ours and PyTorch's from float64: ${errors.join(', ')}`);
         }
       }
     });
