@@ -1,6 +1,6 @@
 /** The networks of a run with their optimizers, and one training step of theirs. */
 import {
-  Adam, AdamW, Ema, GradScaler, RMSprop, SGD, autocast, backward, clamp_, clipGradNorm, detach, mulScalar, noGrad, permute, scope, tensor, to, toDtype,
+  Adam, AdamW, Ema, GradScaler, RMSprop, SGD, add, autocast, backward, clamp_, clipGradNorm, detach, mulScalar, noGrad, permute, scope, tensor, to, toDtype,
   type Device, type Optimizer, type ProcessGroup, type Tensor,
 } from '@unshake/libtorch';
 import type { Config, OptimizerConfig } from './config.js';
@@ -33,6 +33,9 @@ export interface Players {
 
 /** Losses of one step, by name; for the log. */
 export type Losses = Record<string, number>;
+
+/** The same before they are read: reading waits for a GPU, which would be idle until it is given the next work. */
+type Unread = Record<string, Tensor>;
 
 function makeOptimizer(parameters: readonly Tensor[], { type, lr, betas, weightDecay }: OptimizerConfig): Optimizer {
   switch (type) {
@@ -110,16 +113,20 @@ function microBatches({ blur, sharp, names, first: offset = 0 }: Batch, { config
  * One update of one player. Gradients add up over the micro-batches, each weighted by its share, so that they are those of the
  * mean over all images; they are averaged over the processes, and clipped on request. Returns the terms' means.
  */
-function update(players: Players, optimizer: Optimizer, clip: number | null, parts: readonly MicroBatch[], objective: (part: MicroBatch) => Objective): Losses {
+function update(players: Players, optimizer: Optimizer, clip: number | null, parts: readonly MicroBatch[], objective: (part: MicroBatch) => Objective): Unread {
   const { scaler, group } = players;
-  const losses: Losses = {};
+  let losses: Unread = {};
+  const shareOf = (x: Tensor, { share }: MicroBatch): Tensor => share === 1 ? x : mulScalar(x, share);
   optimizer.zeroGrad();
   for (const part of parts) {
-    scope(() => {
+    losses = scope(() => {
       const { total, terms } = objective(part);
-      for (const [name, term] of Object.entries(terms)) losses[name] = (losses[name] ?? 0) + part.share * term.item();
-      const weighted = part.share === 1 ? total : mulScalar(total, part.share);
+      const weighted = shareOf(total, part);
       backward(scaler ? scaler.scaled(weighted) : weighted);
+      return noGrad(() => Object.fromEntries(Object.entries(terms).map(([name, term]) => {
+        const own = shareOf(detach(term), part);
+        return [name, name in losses ? add(losses[name], own) : own];
+      })));
     });
   }
   group?.averageGradients(optimizer.parameters);
@@ -162,7 +169,7 @@ export function trainStep(players: Players, batch: Batch, step: number, progress
     const parts = microBatches(batch, players);
     // Both players share one run of the generator. Over several micro-batches that would keep all their graphs, so it runs once more instead.
     const shared = parts.length === 1 ? generate(parts[0].blur) : null;
-    const losses: Losses = {};
+    const losses: Unread = {};
 
     if (discriminator && discriminatorOptimizer) {
       discriminatorOptimizer.lr = learningRate(config, (config.discriminatorOptimizer ?? config.optimizer).lr, step, progress);
@@ -179,6 +186,6 @@ export function trainStep(players: Players, batch: Batch, step: number, progress
     Object.assign(losses, update(players, optimizer, config.gradientClip, parts, (part) =>
       frozen(discriminatorOptimizer?.parameters ?? [], () => generatorObjective(judging(part), { ...part, generated: shared ?? generate(part.blur) }))));
     ema.update(generator.stateDict(), step + 1);
-    return losses;
+    return Object.fromEntries(Object.entries(losses).map(([name, value]) => [name, value.item()]));
   });
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { DeviceError, LibtorchMissingError, TorchError, copy_, keepFreedMemory, manualSeed, noGrad, numThreads, scope, setNumThreads, tensor, type Device, type ProcessGroup, type Tensor } from '@unshake/libtorch';
+import { DeviceError, LibtorchMissingError, TorchError, copy_, keepFreedMemory, manualSeed, noGrad, numThreads, scope, setCudaFlags, setNumThreads, tensor, type Device, type ProcessGroup, type Tensor } from '@unshake/libtorch';
 import { checkpointPath, environmentOf, loadCheckpoint, loadGenerator, newestCheckpoint, pruneCheckpoints, saveBest, saveCheckpoint, type Best } from './checkpoint.js';
 import type { Config } from './config.js';
 import { openLoader, type Batch, type Loader, type SourceSummary } from './data.js';
@@ -36,6 +36,7 @@ function prepareLibtorch(config: Config, wanted: Device | 'auto', ranks: Ranks |
     const device = deviceOf(wanted, ranks);
     setNumThreads(threadsOf(config, ranks));
     if (device === 'cpu') keepFreedMemory();
+    else setCudaFlags({ tf32: true, cudnnBenchmark: true }); // all steps have the same sizes
     return device;
   } catch (error) {
     if (error instanceof LibtorchMissingError || error instanceof DeviceError) throw new MissingError(error.message, { cause: error });

@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { manualSeed, memory, setNumThreads } from '@unshake/libtorch';
+import { manualSeed, memory, setCudaFlags, setNumThreads, version, type Device } from '@unshake/libtorch';
 import { parseConfig } from '../src/config.js';
 import { learningRate, makePlayers, releasePlayers, trainStep, type Losses, type Players } from '../src/players.js';
 import { batchOf } from './small-batch.js';
@@ -109,4 +109,20 @@ test('micro-batches give the gradients of the whole batch, for both players, and
     for (const [name, value] of Object.entries(whole.losses)) assert.ok(Math.abs(parts.losses[name] / value - 1) < 1e-5, name);
     assert.ok(relativeDifference(parts.change, whole.change) < 1e-4, `batchSize ${batchSize}: ${relativeDifference(parts.change, whole.change)}`);
   }
+});
+
+test('ten steps of a GAN on a GPU lose what they lose on the CPU', { skip: version().cudaDevices === 0 && 'no CUDA device' }, () => {
+  setCudaFlags({ tf32: false });
+  const config = parseConfig({ ...small, crop: 64, diffAugment: ['color', 'translation'], gradientClip: 1, losses: { pixel: { type: 'l1', weight: 100 }, fourier: { weight: 1 } } }, 'test');
+  const run = (device: Device): Losses[] => {
+    manualSeed(3);
+    const players = makePlayers(config, device);
+    const losses = Array.from({ length: 10 }, (_, step) => trainStep(players, batchOf(config, 1 + (step % 3)), step, 0));
+    releasePlayers(players);
+    return losses;
+  };
+  const here = run('cpu'), there = run('cuda:0');
+  here.forEach((losses, step) => {
+    for (const [name, value] of Object.entries(losses)) assert.ok(Math.abs(there[step][name] - value) <= 0.01 * Math.abs(value) + 1e-4, `step ${step + 1}, ${name}: ${there[step][name]}, on the CPU ${value}`);
+  });
 });

@@ -83,14 +83,23 @@ export async function drawCrop(task: CropTask, options: CropOptions, decode: Dec
   return { blur: orient(blur.data, crop, orientation), sharp: orient(sharp.data, crop, orientation) };
 }
 
-/** `data` with each channel's mean moved to that of `other`, to the nearest 8-bit step. */
+/** `data` with each channel's mean moved to that of `other`, to the nearest 8-bit step. Plain loops over local sums: callbacks took half of a crop's time. */
 function inToneOf(data: Uint8Array, other: Uint8Array): Uint8Array {
-  const shifts = [0, 1, 2].map((c) => {
-    let sum = 0;
-    for (let i = c; i < data.length; i += 3) sum += other[i] - data[i];
-    return Math.round((3 * sum) / data.length);
-  });
-  return Uint8Array.from(data, (value, i) => Math.min(255, Math.max(0, value + shifts[i % 3])));
+  let red = 0, green = 0, blue = 0;
+  for (let i = 0; i < data.length; i += 3) {
+    red += other[i] - data[i];
+    green += other[i + 1] - data[i + 1];
+    blue += other[i + 2] - data[i + 2];
+  }
+  const shift = (sum: number): number => Math.round((3 * sum) / data.length);
+  const shiftRed = shift(red), shiftGreen = shift(green), shiftBlue = shift(blue);
+  const out = new Uint8ClampedArray(data.length);
+  for (let i = 0; i < data.length; i += 3) {
+    out[i] = data[i] + shiftRed;
+    out[i + 1] = data[i + 1] + shiftGreen;
+    out[i + 2] = data[i + 2] + shiftBlue;
+  }
+  return new Uint8Array(out.buffer);
 }
 
 interface Orientation { horizontal: boolean; vertical: boolean; transpose: boolean }

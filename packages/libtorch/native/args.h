@@ -1,6 +1,7 @@
 // Between JavaScript values and libtorch: handles, arguments, results, errors.
 #pragma once
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <napi.h>
 #include <torch/version.h>
 

@@ -443,7 +443,7 @@ static Napi::Value op_max(const Napi::CallbackInfo& info) {
 static Napi::Value op_rfft2(const Napi::CallbackInfo& info) {
   return guard(info, [&]() -> Napi::Value {
     const at::Tensor& input = tensor_arg(info, 0);
-    return wrap(info.Env(), at::view_as_real(at::fft_rfft2(input, c10::nullopt, {-2, -1}, "ortho")));
+    return wrap(info.Env(), at::view_as_real(at::fft_rfft2(input, at::OptionalIntArrayRef(), {-2, -1}, "ortho")));
   });
 }
 
@@ -614,7 +614,7 @@ static Napi::Value op_avgPool2d(const Napi::CallbackInfo& info) {
     const std::vector<int64_t> kernel = ints_arg(info, 1);
     const std::vector<int64_t> stride = ints_arg(info, 2);
     const std::vector<int64_t> padding = ints_arg(info, 3);
-    return wrap(info.Env(), at::avg_pool2d(input, kernel, stride, padding));
+    return wrap(info.Env(), layers::avg_pool2d(input, kernel, stride, padding));
   });
 }
 

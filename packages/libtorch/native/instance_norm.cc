@@ -118,12 +118,12 @@ bool has_kernel(const at::Tensor& input) {
          (dtype == at::kBFloat16 || dtype == at::kFloat || dtype == at::kDouble);
 }
 
-// The op-by-op form, for other devices and layouts, and for gradients of gradients.
-at::Tensor op_by_op(const at::Tensor& input, double eps, double slope) {
-  const auto narrow = input.scalar_type() == at::kBFloat16 || input.scalar_type() == at::kHalf;
-  const at::Tensor x = narrow ? input.to(at::kFloat) : input;
-  const at::Tensor centred = x - x.mean({2, 3}, true);
-  const at::Tensor y = centred * at::rsqrt(centred.square().mean({2, 3}, true) + eps);
+// For other devices and layouts, and for gradients of gradients: an image's channels are the channels of a batch of one.
+at::Tensor by_batch_norm(const at::Tensor& input, double eps, double slope) {
+  const bool widened = input.device().is_cpu() && (input.scalar_type() == at::kBFloat16 || input.scalar_type() == at::kHalf);
+  const at::Tensor x = widened ? input.to(at::kFloat) : input;
+  const at::Tensor one = x.size(0) == 1 ? x : x.reshape({1, x.size(0) * x.size(1), x.size(2), x.size(3)});
+  const at::Tensor y = at::batch_norm(one, {}, {}, {}, {}, /*training=*/true, /*momentum=*/0, eps, /*cudnn_enabled=*/true).reshape(x.sizes());
   return keep_layout((slope == 1 ? y : at::leaky_relu(y, slope)).to(input.scalar_type()), input);
 }
 
@@ -204,7 +204,7 @@ struct InstanceNormLeakyRelu : torch::autograd::Function<InstanceNormLeakyRelu> 
 at::Tensor instance_norm_leaky_relu(const at::Tensor& input, double eps, double negative_slope) {
   TORCH_CHECK(input.dim() == 4, "expected N, C, H, W, got a tensor with ", input.dim(), " dimensions");
   TORCH_CHECK(input.size(2) * input.size(3) > 1, "instance norm needs more than one pixel, got ", input.size(2), "x", input.size(3));
-  return has_kernel(input) ? InstanceNormLeakyRelu::apply(input, eps, negative_slope) : op_by_op(input, eps, negative_slope);
+  return has_kernel(input) ? InstanceNormLeakyRelu::apply(input, eps, negative_slope) : by_batch_norm(input, eps, negative_slope);
 }
 
 at::Tensor instance_norm(const at::Tensor& input, const Optional<at::Tensor>& weight, const Optional<at::Tensor>& bias, double eps) {

@@ -4,6 +4,8 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 namespace layers {
 
 namespace {
@@ -98,6 +100,12 @@ at::Tensor conv_transpose2d(const at::Tensor& input, const at::Tensor& weight, c
   if (bias) b = at::autocast::cached_cast(autocast.dtype, *bias, c10::DeviceType::CPU);
   c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::DispatchKey::AutocastCPU);
   return conv_transpose2d_on_cpu(x, w, b, stride, padding, output_padding, groups, dilation);
+}
+
+at::Tensor avg_pool2d(const at::Tensor& input, at::IntArrayRef kernel, at::IntArrayRef stride, at::IntArrayRef padding) {
+  const bool padded = std::any_of(padding.begin(), padding.end(), [](int64_t side) { return side != 0; });
+  if (input.device().is_cpu() || !padded) return at::avg_pool2d(input, kernel, stride, padding);
+  return keep_layout(at::avg_pool2d(input.contiguous(), kernel, stride, padding), input);
 }
 
 at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear) {

@@ -13,6 +13,8 @@ at::Tensor layer_norm2d(const at::Tensor& input, const at::Tensor& weight, const
 at::Tensor dropout(const at::Tensor& input, double p, bool training);
 at::Tensor dense_field(const at::Tensor& input, const std::vector<at::Tensor>& convolutions, const std::vector<at::Tensor>& norms, const std::vector<int64_t>& dilations,
                        bool training, bool normalise_features, bool activate_bottleneck, bool only_last, double momentum);
+// On CUDA the gradient of a padded channels-last input was wrong up to PyTorch 2.13 (its issue 188344): pooled row-major there.
+at::Tensor avg_pool2d(const at::Tensor& input, at::IntArrayRef kernel, at::IntArrayRef stride, at::IntArrayRef padding);
 at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear);
 
 // `output` in the memory layout of `like`.

@@ -76,7 +76,7 @@ async function main(): Promise<void> {
   const sources = readdirSync(native).filter((name) => name.endsWith('.cc')).sort();
   const objects: string[] = [];
   const queue = [...sources];
-  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
+  await Promise.all(Array.from({ length: Math.min(8, availableParallelism()) }, async () => {
     for (let source = queue.shift(); source; source = queue.shift()) objects.push(await (source === 'distributed_group.cc' ? compileGroups(compiler, flags, distributed.flags, source, headerHash) : compile(compiler, flags, source, headerHash)));
   }));
   objects.sort();

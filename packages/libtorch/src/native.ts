@@ -51,7 +51,9 @@ export interface Native {
   groupAverageGradients(group: NativeGroup, parameters: NativeHandle[], size: number, bucketBytes: number): void;
   groupCheck(group: NativeGroup): void;
   groupClose(group: NativeGroup): void;
-  adamStep(parameters: NativeHandle[], gradients: NativeHandle[], averages: NativeHandle[], squares: NativeHandle[], steps: number[], rule: number[], decoupled: boolean): boolean;
+  adamStep(parameters: NativeHandle[], gradients: NativeHandle[], averages: NativeHandle[], squares: NativeHandle[], steps: number[], rule: number[], decoupled: boolean): void;
+  lerpAll(tensors: NativeHandle[], ends: NativeHandle[], weight: number): void;
+  clipGradNorm(gradients: NativeHandle[], limit: number): NativeHandle;
   limitIsa(name: Isa | 'auto'): Isa;
 }
 

@@ -1,10 +1,9 @@
 /** Optimizers, PyTorch's update rules. State lives outside of scopes and is saved with a checkpoint. */
 import { noGrad } from './autograd.js';
-import { add, addScalar_, add_, addcdiv_, addcmul_, clone, copy_, div, lerp_, mulScalar, mulScalar_, sqrt, zerosLike } from './generated.js';
-import { squaredNorm } from './functional.js';
+import { add, addScalar_, add_, addcmul_, clone, copy_, div, mulScalar, mulScalar_, sqrt, zerosLike } from './generated.js';
 import { native } from './native.js';
 import { outsideScopes, scope } from './scope.js';
-import { tensor, type Tensor } from './tensor.js';
+import { Tensor, tensor } from './tensor.js';
 
 /** What the training loop and the checkpoint need of an optimizer. */
 export interface Optimizer {
@@ -22,12 +21,12 @@ export interface Optimizer {
 }
 
 type Slots = Record<string, Tensor>;
-type Rule = (parameter: Tensor, gradient: Tensor, slots: Slots, step: number, lr: number) => void;
-/** What a rule is given, for all parameters that have a gradient. Returns false, with nothing done, where it doesn't apply. */
-type RuleForAll = (all: { parameter: Tensor; gradient: Tensor; slots: Slots; step: number }[], lr: number) => boolean;
+/** A parameter that has a gradient, and what the optimizer keeps of it. */
+interface Update { parameter: Tensor; gradient: Tensor; slots: Slots; step: number }
+type RuleForAll = (all: readonly Update[], lr: number) => void;
 
 /** The bookkeeping that all rules share: `slots` zero tensors a parameter, a step count, saving and loading. */
-function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonly string[], rule: Rule, ruleForAll?: RuleForAll): Optimizer {
+function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonly string[], rule: RuleForAll): Optimizer {
   if (parameters.length === 0) throw new RangeError('optimizer: no parameters');
   const slots: Slots[] = outsideScopes(() => parameters.map((parameter) => Object.fromEntries(slotNames.map((name) => [name, noGrad(() => zerosLike(parameter))]))));
   const steps = parameters.map(() => 0);
@@ -39,8 +38,7 @@ function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonl
         const gradient = parameter.grad;
         return gradient ? [{ parameter, gradient, slots: slots[i], step: ++steps[i] }] : [];
       });
-      if (ruleForAll?.(all, self.lr)) return;
-      for (const { parameter, gradient, slots: own, step } of all) scope(() => rule(parameter, gradient, own, step, self.lr));
+      rule(all, self.lr);
     })),
     zeroGrad: () => { for (const parameter of parameters) parameter.grad = null; },
     state: () => new Map([
@@ -67,54 +65,46 @@ function optimizer(parameters: readonly Tensor[], lr: number, slotNames: readonl
 
 export interface AdamOptions { lr?: number; betas?: readonly [number, number]; eps?: number; weightDecay?: number }
 
-function adamRule({ betas: [beta1, beta2], eps, weightDecay, decoupled }: Required<Omit<AdamOptions, 'lr'>> & { decoupled: boolean }): Rule {
-  return (parameter, gradient, { exp_avg: average, exp_avg_sq: squares }, step, lr) => {
-    if (decoupled && weightDecay !== 0) mulScalar_(parameter, 1 - lr * weightDecay);
-    const g = !decoupled && weightDecay !== 0 ? add(gradient, mulScalar(parameter, weightDecay)) : gradient;
-    add_(mulScalar_(average, beta1), g, { alpha: 1 - beta1 });
-    addcmul_(mulScalar_(squares, beta2), g, g, { value: 1 - beta2 });
-    const denominator = addScalar_(mulScalar_(sqrt(squares), 1 / Math.sqrt(1 - beta2 ** step)), eps);
-    addcdiv_(parameter, average, denominator, { value: -lr / (1 - beta1 ** step) });
-  };
-}
-
-function adamForAll({ betas, eps, weightDecay, decoupled }: Parameters<typeof adamRule>[0]): RuleForAll {
+function adamRule({ betas, eps, weightDecay, decoupled }: Required<Omit<AdamOptions, 'lr'>> & { decoupled: boolean }): RuleForAll {
   return (all, lr) => {
     const handles = (pick: (one: (typeof all)[0]) => Tensor) => all.map((one) => pick(one).handle);
-    return native().adamStep(handles(({ parameter }) => parameter), handles(({ gradient }) => gradient), handles(({ slots }) => slots.exp_avg), handles(({ slots }) => slots.exp_avg_sq),
+    native().adamStep(handles(({ parameter }) => parameter), handles(({ gradient }) => gradient), handles(({ slots }) => slots.exp_avg), handles(({ slots }) => slots.exp_avg_sq),
       all.map(({ step }) => step), [lr, ...betas, eps, weightDecay], decoupled);
   };
 }
 
 /** Adam (Kingma & Ba 2015); weight decay is added to the gradient, as in torch.optim.Adam. */
 export function Adam(parameters: readonly Tensor[], { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamOptions = {}): Optimizer {
-  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: false }), adamForAll({ betas, eps, weightDecay, decoupled: false }));
+  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: false }));
 }
 
 /** AdamW (Loshchilov & Hutter 2019); weight decay shrinks the parameter itself. */
 export function AdamW(parameters: readonly Tensor[], { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = 1e-2 }: AdamOptions = {}): Optimizer {
-  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: true }), adamForAll({ betas, eps, weightDecay, decoupled: true }));
+  return optimizer(parameters, lr, ['exp_avg', 'exp_avg_sq'], adamRule({ betas, eps, weightDecay, decoupled: true }));
 }
+
+/** A rule that takes one parameter after the other. */
+const each = (rule: (update: Update, lr: number) => void): RuleForAll => (all, lr) => { for (const update of all) scope(() => rule(update, lr)); };
 
 /** SGD with momentum, Nesterov's on request, as in torch.optim.SGD (dampening 0). */
 export function SGD(parameters: readonly Tensor[], { lr = 1e-2, momentum = 0, nesterov = false, weightDecay = 0 }: { lr?: number; momentum?: number; nesterov?: boolean; weightDecay?: number } = {}): Optimizer {
-  return optimizer(parameters, lr, momentum === 0 ? [] : ['momentum_buffer'], (parameter, gradient, slots, _step, rate) => {
+  return optimizer(parameters, lr, momentum === 0 ? [] : ['momentum_buffer'], each(({ parameter, gradient, slots }, rate) => {
     let g = weightDecay === 0 ? gradient : add(gradient, mulScalar(parameter, weightDecay));
     if (momentum !== 0) {
       const velocity = add_(mulScalar_(slots.momentum_buffer, momentum), g);
       g = nesterov ? add(g, mulScalar(velocity, momentum)) : velocity;
     }
     add_(parameter, g, { alpha: -rate });
-  });
+  }));
 }
 
 /** RMSprop as in torch.optim.RMSprop (not centred, no momentum). */
 export function RMSprop(parameters: readonly Tensor[], { lr = 1e-2, alpha = 0.99, eps = 1e-8, weightDecay = 0 }: { lr?: number; alpha?: number; eps?: number; weightDecay?: number } = {}): Optimizer {
-  return optimizer(parameters, lr, ['square_avg'], (parameter, gradient, { square_avg: squares }, _step, rate) => {
+  return optimizer(parameters, lr, ['square_avg'], each(({ parameter, gradient, slots: { square_avg: squares } }, rate) => {
     const g = weightDecay === 0 ? gradient : add(gradient, mulScalar(parameter, weightDecay));
     addcmul_(mulScalar_(squares, alpha), g, g, { value: 1 - alpha });
     add_(parameter, div(g, addScalar_(sqrt(squares), eps)), { alpha: -rate });
-  });
+  }));
 }
 
 /** An exponential moving average of a network's tensors, for evaluation: average += (1 − decay) · (value − average). */
@@ -128,19 +118,16 @@ export class Ema {
   /** `step` counts from 1: early on the average follows faster, min(decay, (1 + step) / (10 + step)). */
   update(source: Map<string, Tensor>, step: number): void {
     const weight = 1 - Math.min(this.decay, (1 + step) / (10 + step));
-    noGrad(() => { for (const [name, average] of this.average) lerp_(average, source.get(name)!, weight); });
+    native().lerpAll([...this.average.values()].map(({ handle }) => handle), [...this.average.keys()].map((name) => source.get(name)!.handle), weight);
   }
 
   release(): void { for (const value of this.average.values()) value.release(); }
 }
 
-/** Scales all gradients down so that their joint 2-norm is at most `limit`; returns the norm before. Waits for the device. */
-export function clipGradNorm(parameters: readonly Tensor[], limit: number): number {
-  return noGrad(() => scope(() => {
+/** Scales all gradients down so that their joint 2-norm is at most `limit`; returns the norm before, one number on their device. A GPU isn't waited for. */
+export function clipGradNorm(parameters: readonly Tensor[], limit: number): Tensor {
+  return scope(() => {
     const gradients = parameters.map((parameter) => parameter.grad).filter((gradient) => gradient !== null);
-    if (gradients.length === 0) return 0;
-    const norm = Math.sqrt(gradients.map(squaredNorm).reduce((total, square) => add(total, square)).item());
-    if (norm > limit) for (const gradient of gradients) mulScalar_(gradient, limit / (norm + 1e-6));
-    return norm;
-  }));
+    return new Tensor(native().clipGradNorm(gradients.map(({ handle }) => handle), limit));
+  });
 }

@@ -116,7 +116,7 @@ suite('Adam in one sweep', () => {
     const last = (x: t.Tensor) => x.shape.length === 4 ? t.channelsLast(x) : x;
     for (const [options, make] of [[{ lr: 0.01, betas: [0.5, 0.999] }, t.Adam], [{ lr: 0.01, weightDecay: 0.1 }, t.AdamW]] as const) {
       const right = walk('float64', options, make, last);
-      for (const laidOut of [last, (x: t.Tensor, i: number) => i === 2 ? t.contiguous(x) : last(x)]) { // the kernel, and the op-by-op form
+      for (const laidOut of [last, (x: t.Tensor, i: number) => i === 2 ? t.contiguous(x) : last(x)]) { // the sweep, and the form for all tensors at once
         walk('float32', options, make, laidOut).forEach((row, i) => row.forEach((value, j) => assert.ok(Math.abs(value - right[i][j]) <= 2e-6 * Math.max(1, Math.abs(right[i][j])), `parameter ${i}, element ${j}: ${value} beside ${right[i][j]}`)));
       }
     }
@@ -128,12 +128,12 @@ suite('around the optimizers', () => {
     const a = ones(2).setRequiresGrad(true), b = ones(1).setRequiresGrad(true), none = ones(1).setRequiresGrad(true);
     const set = () => { a.grad = t.tensor([3, 0]); b.grad = t.tensor([4]); };
     set();
-    assert.equal(t.clipGradNorm([a, b, none], 10), 5);
+    assert.equal(t.clipGradNorm([a, b, none], 10).item(), 5);
     assert.deepEqual([...a.grad!.toArray(), ...b.grad!.toArray()], [3, 4].flatMap((value, i) => i === 0 ? [value, 0] : [value]));
-    assert.equal(t.clipGradNorm([a, b, none], 1), 5);
+    assert.equal(t.clipGradNorm([a, b, none], 1).item(), 5);
     const after = [...a.grad!.toArray(), ...b.grad!.toArray()].map(Number);
     [0.6, 0, 0.8].forEach((expected, i) => assert.ok(Math.abs(after[i] - expected) < 1e-6));
-    assert.equal(t.clipGradNorm([none], 1), 0);
+    assert.equal(t.clipGradNorm([none], 1).item(), 0);
   }));
 
   test('GradScaler grows after enough good steps, backs off and skips on an infinite or NaN gradient', () => t.scope(() => {

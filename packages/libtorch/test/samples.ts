@@ -97,7 +97,7 @@ export const samples: Record<keyof typeof t.specs, Sample[]> = {
   linear: one((x, w, b) => t.linear(x, w, b), at(2, 3), at(4, 3), at(4)),
   batchNorm: [
     { inputs: [image, at(3), at(3)], run: (x, w, b) => t.batchNorm(x, w, b, null, null, true) },
-    { inputs: [image, at(3), at(3)], run: (x, w, b) => t.batchNorm(x, w, b, t.full([3], 0.3, doubles), t.full([3], 2, doubles), false) },
+    { inputs: [image, at(3), at(3)], run: (x, w, b) => t.batchNorm(x, w, b, t.full([3], 0.3, { ...doubles, device: x.device }), t.full([3], 2, { ...doubles, device: x.device }), false) },
   ],
   instanceNorm: [
     { inputs: [image], run: (x) => t.instanceNorm(x) },
@@ -110,7 +110,7 @@ export const samples: Record<keyof typeof t.specs, Sample[]> = {
     {
       inputs: [at(2, 2, 3, 2), at(2, 2, 1, 1), at(2), at(2, 2, 3, 3), at(2), positive(2), at(2), positive(2), at(2)],
       run: (x, w1, b1, w2, b2, ...affine) => {
-        const [mean, variance] = [t.zeros([2], doubles), t.full([2], 1, doubles)];
+        const there = { ...doubles, device: x.device }, [mean, variance] = [t.zeros([2], there), t.full([2], 1, there)];
         return t.denseField(x, [w1, b1, w2, b2], [affine[0], affine[1], mean, variance, affine[2], affine[3], mean, variance], [1], { training: true, normaliseFeatures: false, activateBottleneck: true, onlyLast: false });
       },
     },
