@@ -1,5 +1,5 @@
-// Compiles assembly/metrics.ts and embeds the result in src/metrics/kernels-wasm.ts, so that users need neither the compiler
-// nor a file beside the package. The compiler is large and seldom needed; npx fetches this version when this script runs.
+// Compiles assembly/*.ts and embeds the results in src/, so that users need neither the compiler nor a file beside the package.
+// The compiler is large and seldom needed; npx fetches this version when this script runs.
 import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,17 +7,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const source = fileURLToPath(new URL('metrics.ts', import.meta.url));
-const target = fileURLToPath(new URL('../src/metrics/kernels-wasm.ts', import.meta.url));
+const path = (file) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'unshake-kernels-'));
-const binary = join(folder, 'metrics.wasm');
-const { status } = spawnSync('npx', ['--yes', '-p', 'assemblyscript@0.28.20', 'asc', source, '-o', binary,
-  '-O3', '--converge', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--importMemory', '--initialMemory', '1', '--use', 'abort='],
-{ stdio: 'inherit' });
-if (status === 0) {
-  const sha256 = createHash('sha256').update(readFileSync(source)).digest('hex');
+for (const [from, to] of [['assembly/metrics.ts', 'src/metrics/kernels-wasm.ts'], ['assembly/blur.ts', 'src/blur/loops-wasm.ts']]) {
+  const binary = join(folder, 'module.wasm');
+  const { status } = spawnSync('npx', ['--yes', '-p', 'assemblyscript@0.28.20', 'asc', path(from), '-o', binary,
+    '-O3', '--converge', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--importMemory', '--initialMemory', '1', '--use', 'abort='],
+  { stdio: 'inherit' });
+  if (status !== 0) {
+    process.exitCode = 1;
+    break;
+  }
+  const sha256 = createHash('sha256').update(readFileSync(path(from))).digest('hex');
   const lines = readFileSync(binary).toString('base64').match(/.{1,140}/g).map((line) => `  '${line}',`).join('\n');
-  writeFileSync(target, `/** Made by assembly/build.mjs from assembly/metrics.ts; do not edit. */
+  writeFileSync(path(to), `/** Made by assembly/build.mjs from ${from}; do not edit. */
 export const sourceSha256 = '${sha256}';
 
 /** The WebAssembly module, base64. */
@@ -27,4 +30,3 @@ ${lines}
 `);
 }
 rmSync(folder, { recursive: true });
-process.exit(status ?? 1);

@@ -4,6 +4,7 @@
  * gives the blur of rotation, of zoom, and of things that move by themselves.
  */
 import type { LinearImage } from './linear.js';
+import { workspace } from './loops.js';
 
 /** Shift in pixels, rotation in radians (positive turns x towards y), zoom as a factor; about a centre kept elsewhere. */
 export interface Pose { readonly x: number; readonly y: number; readonly angle: number; readonly zoom: number }
@@ -54,51 +55,30 @@ export function seenAt(pose: Pose, centre: { x: number; y: number }, x: number, 
  */
 export function expose({ scene, padding, poses, centre, object }: Exposure): LinearImage {
   const width = scene.width - 2 * padding, height = scene.height - 2 * padding;
+  const { memory, at, kernels } = workspace({ scene: scene.data.length, sums: 4 * width, row: 4 * width });
+  memory.set(scene.data, at.scene);
+  const sums = memory.subarray(at.sums, at.sums + 4 * width), row = memory.subarray(at.row, at.row + 4 * width);
   const data = new Float32Array(width * height * 3);
-  const sums = new Float64Array(width * 3), row = new Float64Array(width * 3);
   // Rows outside, moments inside: the few rows that all moments read stay in the cache.
-  for (let y = 0; y < height; y++) {
+  for (let y = 0, o = 0; y < height; y++) {
     sums.fill(0);
     for (let moment = 0; moment < poses.length; moment++) {
       const pose = poses[moment];
       const covered = object !== undefined && coversRow(object, padding, y, moment);
       if (covered) row.fill(0);
-      addWarpedRow(covered ? row : sums, scene, pose, seenAt(pose, centre, 0, y), padding);
+      const first = seenAt(pose, centre, 0, y);
+      kernels.addWarpedRow(at.scene, 3 * scene.width, first.x + padding, first.y + padding, Math.cos(pose.angle) / pose.zoom, -Math.sin(pose.angle) / pose.zoom, covered ? at.row : at.sums, width);
       if (!covered) continue;
       coverRow(row, object, scene.width, padding, y, moment);
       for (let i = 0; i < row.length; i++) sums[i] += row[i];
     }
-    const out = y * sums.length;
-    for (let i = 0; i < sums.length; i++) data[out + i] = sums[i] / poses.length;
+    for (let x = 0; x < sums.length; x += 4, o += 3) {
+      data[o] = sums[x] / poses.length;
+      data[o + 1] = sums[x + 1] / poses.length;
+      data[o + 2] = sums[x + 2] / poses.length;
+    }
   }
   return { width, height, data };
-}
-
-/** Adds what a row of pixels sees, its first one seeing `start` (in the scene without its padding). */
-function addWarpedRow(sums: Float64Array, scene: LinearImage, pose: Pose, start: { x: number; y: number }, padding: number): void {
-  const { data } = scene;
-  const stride = 3 * scene.width;
-  let sx = start.x + padding, sy = start.y + padding;
-  if (pose.angle === 0 && pose.zoom === 1) {
-    // A mere shift has the same four weights everywhere.
-    const column = Math.floor(sx), line = Math.floor(sy), fx = sx - column, fy = sy - line;
-    const w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
-    const a = line * stride + 3 * column, b = a + stride;
-    for (let i = 0; i < sums.length; i++) {
-      sums[i] += w00 * data[a + i] + w01 * data[a + i + 3] + w10 * data[b + i] + w11 * data[b + i + 3];
-    }
-    return;
-  }
-  const stepX = Math.cos(pose.angle) / pose.zoom, stepY = -Math.sin(pose.angle) / pose.zoom;
-  for (let i = 0; i < sums.length; i += 3, sx += stepX, sy += stepY) {
-    const column = sx | 0, line = sy | 0;
-    const fx = sx - column, fy = sy - line;
-    const w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
-    const a = line * stride + 3 * column, b = a + stride;
-    sums[i] += w00 * data[a] + w01 * data[a + 3] + w10 * data[b] + w11 * data[b + 3];
-    sums[i + 1] += w00 * data[a + 1] + w01 * data[a + 4] + w10 * data[b + 1] + w11 * data[b + 4];
-    sums[i + 2] += w00 * data[a + 2] + w01 * data[a + 5] + w10 * data[b + 2] + w11 * data[b + 5];
-  }
 }
 
 function coversRow(object: Layer, padding: number, y: number, moment: number): boolean {
@@ -106,13 +86,13 @@ function coversRow(object: Layer, padding: number, y: number, moment: number): b
   return line >= object.top - 1 && line <= object.bottom;
 }
 
-/** Lays the object over row `y` of the result as it is at `moment`. */
-function coverRow(row: Float64Array, object: Layer, sceneWidth: number, padding: number, y: number, moment: number): void {
+/** Lays the object over row `y` of the result, four values a pixel, as it is at `moment`. */
+function coverRow(row: Float32Array, object: Layer, sceneWidth: number, padding: number, y: number, moment: number): void {
   const { light, opacity, left, right } = object;
   const sy = y + padding - object.y[moment];
   const line = Math.floor(sy), fy = sy - line;
   const shift = padding - object.x[moment];
-  const width = row.length / 3;
+  const width = row.length / 4;
   const first = Math.max(0, Math.floor(left - 1 - shift)), last = Math.min(width - 1, Math.ceil(right - shift));
   for (let x = first; x <= last; x++) {
     const sx = x + shift;
@@ -122,7 +102,7 @@ function coverRow(row: Float64Array, object: Layer, sceneWidth: number, padding:
     const rest = 1 - (w00 * opacity[a] + w01 * opacity[a + 1] + w10 * opacity[b] + w11 * opacity[b + 1]);
     if (rest === 1) continue;
     for (let c = 0; c < 3; c++) {
-      row[3 * x + c] = rest * row[3 * x + c] + w00 * light[3 * a + c] + w01 * light[3 * a + 3 + c]
+      row[4 * x + c] = rest * row[4 * x + c] + w00 * light[3 * a + c] + w01 * light[3 * a + 3 + c]
         + w10 * light[3 * b + c] + w11 * light[3 * b + 3 + c];
     }
   }

@@ -16,7 +16,8 @@ export { fsim, fsimBoth, fsimDefaults, type FsimOptions } from './fsim.js';
 export { vif, vifDefaults, type VifOptions } from './vif.js';
 export { toPlanes, inputDefaults, type InputOptions, type MetricImage, type Planes } from './planes.js';
 export { summarise, type Summary } from './summary.js';
-export { useKernels, type KernelKind } from './kernels.js';
+export type { KernelKind } from '../inner-loops.js';
+export { useKernels } from './kernels.js';
 
 export const metricNames = ['psnr', 'ssim', 'msssim', 'fsim', 'fsimc', 'vif'] as const;
 export type MetricName = typeof metricNames[number];
