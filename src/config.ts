@@ -81,7 +81,7 @@ const schema = z.strictObject({
   accumulate: positiveInteger.default(1), //                      micro-batches of batchSize a step: gradients of a batch that the device can't hold
   crop: positiveInteger.default(256), //                          side of the training crops, pixels
   augment: z.enum(['none', 'flip', 'dihedral']).default('flip'), // mirrored left to right; dihedral: all eight flips and turns
-  workers: z.int().min(0).default(0), //                          decoding threads; 0: half of the cores
+  workers: z.int().min(0).default(0), //                          decoding threads; 0: half of the cores, beside a GPU all but two
   threads: z.int().min(0).default(0), //                          libtorch's CPU threads; 0: all cores
   precision: z.enum(['auto', 'fp32', 'bf16', 'fp16']).default('auto'), // auto: bf16 where the hardware computes in it, else fp32 (CUDA: fp16)
   generator: generator.prefault({ type: 'dgf-paper' }),

@@ -1,5 +1,6 @@
 /** Training: D step · G step · log · validate · checkpoint. Resuming is the same path, entered at a later step. */
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { DeviceError, LibtorchMissingError, TorchError, copy_, keepFreedMemory, manualSeed, noGrad, numThreads, scope, setCudaFlags, setNumThreads, tensor, type Device, type ProcessGroup, type Tensor } from '@unshake/libtorch';
@@ -48,10 +49,12 @@ function describeSources(sources: readonly SourceSummary[]): string {
   return sources.map(({ path, kind, blurFolder, trainPairs, validationPairs }) => `${path} (${kind}${blurFolder ? `, ${blurFolder}` : ''}): ${trainPairs} to train, ${validationPairs} to validate`).join('; ');
 }
 
-function openData(config: Config, ranks: Ranks | undefined): Promise<Loader> {
+/** Beside a GPU crops are what training waits for: every core but two makes them, and further ahead, since pictures are dealt to threads by name. */
+function openData(config: Config, device: Device, ranks: Ranks | undefined): Promise<Loader> {
   const { data, seed, batchSize, accumulate, crop, ab, blurFolder, augment, workers, limitPairs } = config;
+  const beside = device === 'cpu' ? {} : { workers: Math.max(1, Math.floor(availableParallelism() / (ranks?.localSize ?? 1)) - 2), ahead: 16 };
   return openLoader({
-    sources: data, seed, batchSize: batchSize * accumulate, crop, ab, blurFolder, limitPairs: limitPairs ?? undefined, workers: workers || undefined, share: ranks,
+    sources: data, seed, batchSize: batchSize * accumulate, crop, ab, blurFolder, limitPairs: limitPairs ?? undefined, share: ranks, ...beside, ...(workers > 0 && { workers }),
     flipHorizontal: augment !== 'none', flipVertical: augment === 'dihedral', transpose: augment === 'dihedral',
   });
 }
@@ -121,7 +124,7 @@ export async function train(config: Config, out: string, options: TrainOptions =
   let group: ProcessGroup | null = null, loader: Loader | null = null, players: Players | null = null, validator: Validator | null = null;
   try {
     if (ranks) group = await joinRanks(ranks, config, device, signal);
-    loader = await openData(config, ranks);
+    loader = await openData(config, device, ranks);
     if (group) checkAlike(group, loader.pairs, 'pictures', `all processes need the same data; here are ${loader.pairs}`);
     manualSeed(config.seed);
     players = makePlayers(config, device, { group, pairs: loader.pairs });
