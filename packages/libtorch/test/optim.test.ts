@@ -114,7 +114,7 @@ suite('Adam in one sweep', () => {
       return walked;
     };
     const last = (x: t.Tensor) => x.shape.length === 4 ? t.channelsLast(x) : x;
-    for (const [options, make] of [[{ lr: 0.01, betas: [0.5, 0.999] }, t.Adam], [{ lr: 0.01, weightDecay: 0.1 }, t.AdamW]] as const) {
+    for (const [options, make] of [[{ lr: 0.01, betas: [0.5, 0.999] }, t.Adam], [{ lr: 0.01, weightDecay: 0.1 }, t.Adam], [{ lr: 0.01, weightDecay: 0.1 }, t.AdamW]] as const) {
       const right = walk('float64', options, make, last);
       for (const laidOut of [last, (x: t.Tensor, i: number) => i === 2 ? t.contiguous(x) : last(x)]) { // the sweep, and the form for all tensors at once
         walk('float32', options, make, laidOut).forEach((row, i) => row.forEach((value, j) => assert.ok(Math.abs(value - right[i][j]) <= 2e-6 * Math.max(1, Math.abs(right[i][j])), `parameter ${i}, element ${j}: ${value} beside ${right[i][j]}`)));
