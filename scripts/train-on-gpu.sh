@@ -4,14 +4,19 @@
 #   scripts/train-on-gpu.sh DATA WORK [options of `unshake train`]
 #
 # DATA  a folder, or a tar of one, with pairs/ and crops/ (each blur/ and sharp/) and photos/: see experiments/default.yaml
-# WORK  a folder to work in: run/ (checkpoints, log.jsonl, samples), train.log, model.onnx. Called again, it goes on from the newest checkpoint.
+# WORK  a folder to work in: run/ (checkpoints, log.jsonl, samples), train.log, best.safetensors (the averaged weights alone), model.onnx. Called
+#       again, it goes on from the newest checkpoint.
 #
 # Environment: UNSHAKE_LIBTORCH   an unpacked libtorch with CUDA, or the `torch` folder of a Python install; found by python3 if unset
 #              MINUTES            training time, all calls together (default 480); the learning rate follows it
 #              EXPERIMENT         default: default-gpu      DEVICE  default: cuda
 #              FROM               weights to start from: a checkpoint, a run, an ONNX file or a shipped name (default: none, fresh)
 #
-# Needs Node, g++ and this repository with its node_modules (or a network, for npm ci). The addon is compiled here against the libtorch found.
+# Needs Node, g++ and this repository with its node_modules (or a network, for npm ci); or, without TypeScript among them, with dist/ and
+# packages/libtorch/dist/ as built elsewhere. The addon is compiled here against the libtorch found. Without onnxruntime-node there is no model.onnx:
+# `unshake export best.safetensors -o model.onnx --half` makes it elsewhere.
+#
+# In minutes rather than hours: EXPERIMENT=default FROM=default MINUTES=10 scripts/train-on-gpu.sh DATA WORK --set batchSize=32 --set optimizer.lr=2.5e-4
 set -euo pipefail
 fail() { echo "train-on-gpu: $*" >&2; exit 1; }
 
@@ -25,7 +30,7 @@ export UNSHAKE_LIBTORCH=${UNSHAKE_LIBTORCH:-$(python3 -c 'import os, torch; prin
 
 cd "$repository"
 [ -d node_modules ] || ONNXRUNTIME_NODE_INSTALL=skip npm ci --no-audit --no-fund
-npm run build --silent
+if [ -d node_modules/typescript ]; then npm run build --silent; else node packages/libtorch/dist/scripts/build-addon.js --require; fi
 
 cd "$work"
 if [ ! -e data/complete ]; then
@@ -44,5 +49,6 @@ else
   [ "${FROM:-none}" = none ] || common+=(--init-from "$FROM")
   unshake train "${common[@]}" "$@" 2>&1 | tee -a train.log
 fi
-unshake export run -o model.onnx --half
-echo "$work: model.onnx, train.log, run/"
+cp run/checkpoints/best.safetensors .
+if [ -d "$repository/node_modules/onnxruntime-node" ]; then unshake export run -o model.onnx --half; else echo "no onnxruntime-node, so no model.onnx"; fi
+echo "$work: $(ls -m)"
