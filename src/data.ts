@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { ConfigError, DataError } from './errors.js';
+import { freeMemory } from './memory.js';
 import { hashText, randomAt } from './random.js';
 import type { BlurRecipe } from './blur/index.js';
 import { isRealPair, openDataset, type AbOrder, type BlurFolder, type Dataset, type DatasetKind, type Pair } from './dataset.js';
@@ -38,7 +39,7 @@ export interface LoaderOptions extends Partial<CropOptions> {
   workers?: number;
   /** Batches prepared ahead of the one asked for. Default 4. */
   ahead?: number;
-  /** Cap of decoded pictures kept, all threads together. Default 512 MiB. */
+  /** Cap of decoded pictures kept, all threads together. Default: an eighth of the free memory, 256 MiB to 4 GiB. */
   cacheBytes?: number;
   /** Train on this many pairs only, drawn by the seed from all sources. */
   limitPairs?: number;
@@ -72,7 +73,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
   const {
     seed, batchSize, crop, limitPairs, ab, blurFolder, share: { rank, localSize } = { rank: 0, localSize: 1 },
     workers = Math.min(8, Math.max(1, Math.floor(availableParallelism() / 2 / localSize))),
-    ahead = 4, cacheBytes = Math.floor((512 * 2 ** 20) / localSize), flipHorizontal = true, flipVertical = false, transpose = false,
+    ahead = 4, cacheBytes = Math.floor(Math.min(4 * 2 ** 30, Math.max(2 ** 28, freeMemory() / 8)) / localSize), flipHorizontal = true, flipVertical = false, transpose = false,
   } = options;
   for (const [key, value, least] of [['batchSize', batchSize, 1], ['crop', crop, 1], ['workers', workers, 1], ['ahead', ahead, 0], ['seed', seed, 0], ['limitPairs', limitPairs ?? 1, 1]] as const) {
     if (!Number.isSafeInteger(value) || value < least) throw new ConfigError(`${key}: expected a whole number of at least ${least}, got ${value}`);

@@ -7,9 +7,10 @@ import { toLinear, type LinearImage } from '../src/blur/linear.js';
 import { cameraPoses, randomLength, randomPath } from '../src/blur/motion.js';
 import { randomObject } from '../src/blur/objects.js';
 import { photoShares } from '../src/blur/photo.js';
+import { generateScene } from '../src/blur/scenes.js';
 import { isOpen, momentsFor, openPath } from '../src/blur/shutter.js';
 import { kernelOfPath, pathLength } from '../src/blur/trajectory.js';
-import type { RgbImage } from '../src/image/image.js';
+import { cropImage, type RgbImage } from '../src/image/image.js';
 import { randomAt } from '../src/random.js';
 
 function photo(seed: number, width: number, height: number, low = 0): RgbImage {
@@ -99,6 +100,40 @@ test('photo has no systematic shift, and the middle of the exposure is at zero',
   assert.ok(Math.sqrt(squares) < 2, `typical shift ${Math.sqrt(squares)}`);
 });
 
+/** Means of 8×8 pixels, all channels together: noise goes, misplaced light stays. */
+function blockMeans({ width, height, data }: RgbImage): number[] {
+  const means: number[] = [];
+  for (let y = 0; y + 8 <= height; y += 8) for (let x = 0; x + 8 <= width; x += 8) {
+    let sum = 0;
+    for (let row = y; row < y + 8; row++) for (let i = 3 * (row * width + x); i < 3 * (row * width + x + 8); i++) sum += data[i];
+    means.push(sum / 192);
+  }
+  return means;
+}
+
+test('an area is blurred as it is in the whole picture, with the light of its surroundings', () => {
+  const sharp = generateScene(randomAt(41), 96, 80), area = { x: 30, y: 17, width: 48, height: 40 };
+  sharp.data.forEach((v, i) => { sharp.data[i] = Math.min(v, 230); }); // no highlights: objects show them brighter
+  const within = (image: RgbImage) => cropImage(image, area.x, area.y, area.width, area.height);
+  for (const recipe of blurRecipes) {
+    let foreign = 0;
+    const draws = 60;
+    for (let seed = 0; seed < draws; seed++) {
+      const part = blurPhoto(sharp, randomAt(42, seed), recipe, { area }), whole = blurPhoto(sharp, randomAt(42, seed), recipe);
+      if (recipe !== 'photo') {
+        assert.deepEqual(part, { blur: within(whole.blur), sharp: within(whole.sharp) });
+        continue;
+      }
+      // A foreign object shows something else then.
+      if (Buffer.compare(part.sharp.data, within(sharp).data) !== 0) { foreign++; continue; }
+      const means = blockMeans(part.blur);
+      blockMeans(within(whole.blur)).forEach((mean, i) => assert.ok(Math.abs(mean - means[i]) < 1.5, `${recipe} ${seed}: ${mean} became ${means[i]}`));
+    }
+    assert.ok(foreign < 0.2 * draws, `${foreign} foreign objects`);
+  }
+  assert.throws(() => blurPhoto(sharp, randomAt(42), 'photo', { area: { ...area, x: 60 } }), RangeError);
+});
+
 test('whole photos are not shifted against their targets, objects included', () => {
   const sharp = spot(97);
   let x = 0, y = 0, squares = 0, n = 0;
@@ -124,7 +159,7 @@ test('uniform: the same kernel everywhere, displacing nothing on the whole; half
   const sharp = spot(size), [x0, y0] = centreOfLight(sharp), draws = 60;
   for (let seed = 0; seed < draws; seed++) {
     const { blur, sharp: target } = blurPhoto(plain, randomAt(31, seed), 'uniform');
-    assert.equal(target, plain);
+    assert.deepEqual(target, plain);
     const middle = blur.data[3 * (40 * size + 40)];
     assert.equal(middle, 180, 'no kernel reaches from the edge to the middle');
     if (blur.data.some((v) => v < 180)) dark++;
@@ -223,7 +258,7 @@ test('poses: shift, turn and zoom of the point seen; reach covers every pixel', 
 test('an object moves and its surroundings stay', () => {
   const padding = 14, scene = noiseScene(11, 60 + 2 * padding);
   const path = { x: Float64Array.from({ length: 9 }, (_, i) => i - 4), y: new Float64Array(9) };
-  const layer = randomObject(randomAt(12), scene, padding, path, 0.5);
+  const layer = randomObject(randomAt(12), { scene, padding, picture: { width: 60, height: 60 }, area: { x: 0, y: 0, width: 60, height: 60 } }, path, 0.5);
   const still: Pose = { x: 0, y: 0, angle: 0, zoom: 1 };
   const bare = expose({ scene, padding, poses: [still], centre: { x: 0, y: 0 } });
   const blur = expose({ scene, padding, poses: Array.from({ length: 9 }, () => still), centre: { x: 0, y: 0 }, object: layer });

@@ -43,11 +43,12 @@ export function reachOf(pose: Pose, centre: { x: number; y: number }, width: num
 }
 
 /** The scene's point that pixel (x, y) sees in a pose. */
-export function seenAt(pose: Pose, centre: { x: number; y: number }, x: number, y: number): { x: number; y: number } {
-  const cos = Math.cos(pose.angle) / pose.zoom, sin = Math.sin(pose.angle) / pose.zoom;
+export function seenAt(pose: Pose, centre: { x: number; y: number }, x: number, y: number, { cos, sin } = turnOf(pose)): { x: number; y: number } {
   const rx = x - centre.x - pose.x, ry = y - centre.y - pose.y;
   return { x: centre.x + cos * rx + sin * ry, y: centre.y - sin * rx + cos * ry };
 }
+
+const turnOf = ({ angle, zoom }: Pose): { cos: number; sin: number } => ({ cos: Math.cos(angle) / zoom, sin: Math.sin(angle) / zoom });
 
 /**
  * The mean of the warped scenes, bilinearly sampled, `padding` smaller on each side. The padding must cover 2 pixels more
@@ -59,18 +60,23 @@ export function expose({ scene, padding, poses, centre, object }: Exposure): Lin
   memory.set(scene.data, at.scene);
   const sums = memory.subarray(at.sums, at.sums + 4 * width), row = memory.subarray(at.row, at.row + 4 * width);
   const data = new Float32Array(width * height * 3);
+  const turns = poses.map(turnOf);
   // Rows outside, moments inside: the few rows that all moments read stay in the cache.
   for (let y = 0, o = 0; y < height; y++) {
     sums.fill(0);
     for (let moment = 0; moment < poses.length; moment++) {
-      const pose = poses[moment];
-      const covered = object !== undefined && coversRow(object, padding, y, moment);
-      if (covered) row.fill(0);
-      const first = seenAt(pose, centre, 0, y);
-      kernels.addWarpedRow(at.scene, 3 * scene.width, first.x + padding, first.y + padding, Math.cos(pose.angle) / pose.zoom, -Math.sin(pose.angle) / pose.zoom, covered ? at.row : at.sums, width);
-      if (!covered) continue;
-      coverRow(row, object, scene.width, padding, y, moment);
-      for (let i = 0; i < row.length; i++) sums[i] += row[i];
+      const turn = turns[moment];
+      const warp = (from: number, pixels: number, out: number): void => {
+        const { x, y: line } = seenAt(poses[moment], centre, from, y, turn);
+        kernels.addWarpedRow(at.scene, 3 * scene.width, x + padding, line + padding, turn.cos, -turn.sin, out, pixels);
+      };
+      warp(0, width, at.sums);
+      if (object === undefined) continue;
+      const { first, last } = coveredPixels(object, padding, y, moment, width);
+      if (first > last) continue;
+      row.fill(0, 4 * first, 4 * (last + 1));
+      warp(first, last + 1 - first, at.row + 4 * first);
+      coverRow(sums, row, first, last, object, scene.width, padding, y, moment);
     }
     for (let x = 0; x < sums.length; x += 4, o += 3) {
       data[o] = sums[x] / poses.length;
@@ -81,29 +87,30 @@ export function expose({ scene, padding, poses, centre, object }: Exposure): Lin
   return { width, height, data };
 }
 
-function coversRow(object: Layer, padding: number, y: number, moment: number): boolean {
-  const line = Math.floor(y + padding - object.y[moment]);
-  return line >= object.top - 1 && line <= object.bottom;
+/** The pixels of row `y` of the result that the object may cover at `moment`; none when `first` is beyond `last`. */
+function coveredPixels({ left, right, top, bottom, x, y: down }: Layer, padding: number, y: number, moment: number, width: number): { first: number; last: number } {
+  const line = Math.floor(y + padding - down[moment]);
+  if (line < top - 1 || line > bottom) return { first: 0, last: -1 };
+  const shift = padding - x[moment];
+  return { first: Math.max(0, Math.floor(left - 1 - shift)), last: Math.min(width - 1, Math.ceil(right - shift)) };
 }
 
-/** Lays the object over row `y` of the result, four values a pixel, as it is at `moment`. */
-function coverRow(row: Float32Array, object: Layer, sceneWidth: number, padding: number, y: number, moment: number): void {
-  const { light, opacity, left, right } = object;
+/** Puts the object, as it is at `moment`, in place of what it covers of `row`, which is in `sums` already; four values a pixel. */
+function coverRow(sums: Float32Array, row: Float32Array, first: number, last: number, object: Layer, sceneWidth: number, padding: number, y: number, moment: number): void {
+  const { light, opacity } = object;
   const sy = y + padding - object.y[moment];
   const line = Math.floor(sy), fy = sy - line;
   const shift = padding - object.x[moment];
-  const width = row.length / 4;
-  const first = Math.max(0, Math.floor(left - 1 - shift)), last = Math.min(width - 1, Math.ceil(right - shift));
   for (let x = first; x <= last; x++) {
     const sx = x + shift;
     const column = Math.floor(sx), fx = sx - column;
     const w11 = fx * fy, w01 = fx - w11, w10 = fy - w11, w00 = 1 - fx - w10;
     const a = line * sceneWidth + column, b = a + sceneWidth;
-    const rest = 1 - (w00 * opacity[a] + w01 * opacity[a + 1] + w10 * opacity[b] + w11 * opacity[b + 1]);
-    if (rest === 1) continue;
+    const covered = w00 * opacity[a] + w01 * opacity[a + 1] + w10 * opacity[b] + w11 * opacity[b + 1];
+    if (covered === 0) continue;
     for (let c = 0; c < 3; c++) {
-      row[4 * x + c] = rest * row[4 * x + c] + w00 * light[3 * a + c] + w01 * light[3 * a + 3 + c]
-        + w10 * light[3 * b + c] + w11 * light[3 * b + 3 + c];
+      sums[4 * x + c] += w00 * light[3 * a + c] + w01 * light[3 * a + 3 + c]
+        + w10 * light[3 * b + c] + w11 * light[3 * b + 3 + c] - covered * row[4 * x + c];
     }
   }
 }

@@ -34,9 +34,16 @@ export function padLinear(image: LinearImage, padding: number, border: Border | 
  * A shake's kernel is a thin line, some 20 to 200 taps of up to 61×61, so its taps are walked, all of them for 16 values of interleaved RGB at once.
  */
 export function convolve(image: LinearImage, kernel: Kernel, { border = 'reflect' as Border | 'black' } = {}): LinearImage {
-  const { width, height } = image;
-  const radius = (kernel.size - 1) / 2;
-  const source = padLinear(image, radius, border);
+  return convolveInside(padLinear(image, radiusOf(kernel), border), kernel);
+}
+
+/** How far a kernel reaches from its middle, pixels. */
+export const radiusOf = ({ size }: Kernel): number => (size - 1) / 2;
+
+/** The same where all of the kernel lies on the picture: its radius less on each side. */
+export function convolveInside(source: LinearImage, kernel: Kernel): LinearImage {
+  const radius = radiusOf(kernel);
+  const width = source.width - 2 * radius, height = source.height - 2 * radius;
   const offsets: number[] = [], weights: number[] = [];
   for (let i = 0; i < kernel.data.length; i++) {
     if (kernel.data[i] === 0) continue;

@@ -10,6 +10,9 @@ export interface LinearImage { readonly width: number; readonly height: number; 
 /** How a picture goes on beyond its edge: `reflect` mirrors without repeating the edge (dcb|abcd|cba), `replicate` repeats it. */
 export type Border = 'reflect' | 'replicate';
 
+/** A window of a picture, in its pixels. */
+export interface Area { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
+
 /** The usual approximation of the sRGB curve by a power. */
 export const defaultGamma = 2.2;
 
@@ -17,7 +20,7 @@ export const defaultGamma = 2.2;
 // even, and one entry in 64 of an 8-bit level.
 const encodeSteps = 16_384;
 
-interface Curve { decode: Float32Array; encode: Float32Array }
+interface Curve { decode: Float32Array; encode: Uint8Array }
 const curves = new Map<number, Curve>();
 
 function curveOf(gamma: number): Curve {
@@ -25,14 +28,17 @@ function curveOf(gamma: number): Curve {
   if (curve === undefined) {
     curve = {
       decode: Float32Array.from({ length: 256 }, (_, v) => (v / 255) ** gamma),
-      encode: Float32Array.from({ length: encodeSteps + 1 }, (_, i) => 255 * (i / encodeSteps) ** (2 / gamma)),
+      encode: Uint8Array.from({ length: encodeSteps + 1 }, (_, i) => 255 * (i / encodeSteps) ** (2 / gamma) + 0.5),
     };
-    // A recipe that draws its own γ each time must not fill memory.
-    if (curves.size >= 16) curves.clear();
+    // Callers that draw a γ of their own each time must not fill memory.
+    if (curves.size >= 32) curves.clear();
     curves.set(gamma, curve);
   }
   return curve;
 }
+
+/** All of a picture. */
+export const wholeOf = ({ width, height }: { width: number; height: number }): Area => ({ x: 0, y: 0, width, height });
 
 /** Where index `i`, possibly outside, lies in a line of `n` samples. */
 export function borderIndex(i: number, n: number, border: Border): number {
@@ -43,15 +49,15 @@ export function borderIndex(i: number, n: number, border: Border): number {
   return j < n ? j : period - j;
 }
 
-/** 8-bit RGB to linear light, with `padding` more pixels on each side. */
-export function toLinear(image: RgbImage, { gamma = defaultGamma, padding = 0, border = 'reflect' as Border } = {}): LinearImage {
+/** 8-bit RGB to linear light: an area of the picture (default: all of it) with `padding` more pixels on each side, beyond the picture's own edge by `border`. */
+export function toLinear(image: RgbImage, { gamma = defaultGamma, padding = 0, border = 'reflect' as Border, area = wholeOf(image) } = {}): LinearImage {
   const { decode } = curveOf(gamma);
   const { width, height, data } = image;
-  const outWidth = width + 2 * padding, outHeight = height + 2 * padding;
+  const outWidth = area.width + 2 * padding, outHeight = area.height + 2 * padding;
   const out = new Float32Array(outWidth * outHeight * 3);
-  const columns = Int32Array.from({ length: outWidth }, (_, x) => 3 * borderIndex(x - padding, width, border));
+  const columns = Int32Array.from({ length: outWidth }, (_, x) => 3 * borderIndex(area.x + x - padding, width, border));
   for (let y = 0, o = 0; y < outHeight; y++) {
-    const row = 3 * width * borderIndex(y - padding, height, border);
+    const row = 3 * width * borderIndex(area.y + y - padding, height, border);
     for (let x = 0; x < outWidth; x++, o += 3) {
       const from = row + columns[x];
       out[o] = decode[data[from]];
@@ -69,7 +75,7 @@ export function fromLinear(image: LinearImage, { gamma = defaultGamma } = {}): R
   const out = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i++) {
     const light = data[i];
-    out[i] = light >= 1 ? 255 : light > 0 ? encode[Math.sqrt(light) * encodeSteps + 0.5 | 0] + 0.5 : 0;
+    out[i] = light >= 1 ? 255 : light > 0 ? encode[Math.sqrt(light) * encodeSteps + 0.5 | 0] : 0;
   }
   return { width, height, channels: 3, data: out };
 }

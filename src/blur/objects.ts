@@ -1,7 +1,7 @@
 /** Things that move by themselves in front of a scene. */
 import type { Random } from '../random.js';
 import type { Layer } from './exposure.js';
-import { borderIndex, type LinearImage } from './linear.js';
+import { borderIndex, type Area, type LinearImage } from './linear.js';
 import type { Path } from './trajectory.js';
 
 /** Soft-edged and roundish: radius(φ) = base · (1 + a few harmonics), opacity falling from 1 to 0 over `edge` pixels. */
@@ -25,24 +25,27 @@ function opacityAt(blob: Blob, x: number, y: number): number {
   return inside <= 0 ? 0 : inside >= 1 ? 1 : inside * inside * (3 - 2 * inside);
 }
 
+/** What is exposed: the `area` of a picture, with `padding` more pixels of light on each side. */
+export interface Seen { readonly scene: LinearImage; readonly padding: number; readonly picture: { readonly width: number; readonly height: number }; readonly area: Area }
+
 /**
- * A random piece of the scene that goes along `path`. It shows what is under it (a thing that is in the photo moves) or,
- * with probability `foreignShare`, another part of the photo, mirrored (a foreign thing before it). `width`×`height` is the scene
- * without its `padding`.
+ * A random piece of the picture that goes along `path`. It shows what is under it (a thing that is in the photo moves) or,
+ * with probability `foreignShare`, another part of the scene, mirrored (a foreign thing before it). The scene is the picture's `area` with
+ * `padding` around; the piece may lie outside of it.
  */
-export function randomObject(random: Random, scene: LinearImage, padding: number, path: Path, foreignShare: number): Layer {
-  const width = scene.width - 2 * padding, height = scene.height - 2 * padding;
+export function randomObject(random: Random, { scene, padding, picture: { width, height }, area }: Seen, path: Path, foreignShare: number): Layer {
+  const shiftX = padding - area.x, shiftY = padding - area.y; // from the picture to the scene
   const blob = randomBlob(random, width, height);
   const foreign = random.uniform() < foreignShare;
   const offsetX = random.integer(width), offsetY = random.integer(height);
   const reach = blob.base * (1 + blob.waves.reduce((sum, { amount }) => sum + amount, 0));
-  const left = Math.max(0, Math.floor(blob.x + padding - reach)), right = Math.min(scene.width - 1, Math.ceil(blob.x + padding + reach));
-  const top = Math.max(0, Math.floor(blob.y + padding - reach)), bottom = Math.min(scene.height - 1, Math.ceil(blob.y + padding + reach));
+  const left = Math.max(0, Math.floor(blob.x + shiftX - reach)), right = Math.min(scene.width - 1, Math.ceil(blob.x + shiftX + reach));
+  const top = Math.max(0, Math.floor(blob.y + shiftY - reach)), bottom = Math.min(scene.height - 1, Math.ceil(blob.y + shiftY + reach));
   const light = new Float32Array(scene.data.length), opacity = new Float32Array(scene.width * scene.height);
   for (let y = top; y <= bottom; y++) {
     const sourceY = foreign ? borderIndex(y + offsetY, scene.height, 'reflect') : y;
     for (let x = left; x <= right; x++) {
-      const alpha = opacityAt(blob, x - padding, y - padding);
+      const alpha = opacityAt(blob, x - shiftX, y - shiftY);
       if (alpha === 0) continue;
       const sourceX = foreign ? borderIndex(scene.width - 1 - x - offsetX, scene.width, 'reflect') : x;
       const to = y * scene.width + x, from = 3 * (sourceY * scene.width + sourceX);

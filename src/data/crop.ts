@@ -68,10 +68,8 @@ export async function drawCrop(task: CropTask, options: CropOptions, decode: Dec
     const right = Math.min(width, x + side + margin), bottom = Math.min(height, y + side + margin);
     const shrunk = (length: number): number => Math.round((length * crop) / side);
     const window = await resizeRgb(cropImage(whole.sharp, left, top, right - left, bottom - top), shrunk(right - left), shrunk(bottom - top));
-    const blurred = blurPhoto(window, randomAt(seed, step, index, blurStream), recipe as BlurRecipe);
-    const insideX = Math.min(shrunk(x - left), window.width - crop), insideY = Math.min(shrunk(y - top), window.height - crop);
-    blur = cropImage(blurred.blur, insideX, insideY, crop, crop);
-    sharp = cropImage(blurred.sharp, insideX, insideY, crop, crop);
+    const area = { x: Math.min(shrunk(x - left), window.width - crop), y: Math.min(shrunk(y - top), window.height - crop), width: crop, height: crop };
+    ({ blur, sharp } = blurPhoto(window, randomAt(seed, step, index, blurStream), recipe as BlurRecipe, { area }));
   }
   if (keepTone) sharp = { ...sharp, data: inToneOf(sharp.data, blur.data) };
   if (camera.uniform() < jpeg) blur = await throughJpeg(blur, camera.between(...jpegQuality));
