@@ -4,27 +4,27 @@ import { splitNames, type AbOrder, type BlurFolder, type SplitName } from '../sr
 import { engines, evaluate, type Engine, type Evaluation } from '../src/evaluate.js';
 import type { MetricName, Protocol } from '../src/metrics/index.js';
 import { withProgress } from './progress.js';
-import { alignColumns, cropOption, metricsOption, metricTitles, protocolOption, scoreCells } from './score-table.js';
+import { alignColumns, cropOption, metricsOption, metricTitles, protocolOption, scoreCells, shaveOption } from './score-table.js';
 
-interface Flags { data: string; split: SplitName; metrics: MetricName[]; protocol: Protocol; crop?: number; engine?: Engine; blur?: BlurFolder; ab?: AbOrder; json?: boolean }
+interface Flags { data: string; split: SplitName; metrics: MetricName[]; protocol: Protocol; crop?: number; shave: number; engine?: Engine; blur?: BlurFolder; ab?: AbOrder; json?: boolean }
 
 export function registerEvaluate(root: Command): void {
   root.command('evaluate').description("measure a model's output on a dataset, beside the blurry input itself")
     .argument('<model>', "a shipped model's name, an ONNX file, a checkpoint, or a run's folder (its best checkpoint)")
     .requiredOption('--data <dir>', 'a dataset of pairs')
     .addOption(new Option('--split <split>', 'a dataset without splits is taken whole').choices([...splitNames, 'all']).default('test'))
-    .addOption(metricsOption()).addOption(protocolOption()).addOption(cropOption())
+    .addOption(metricsOption()).addOption(protocolOption()).addOption(cropOption()).addOption(shaveOption())
     .addOption(new Option('--engine <engine>', 'default: onnx for ONNX files, libtorch for checkpoints').choices(engines))
     .addOption(new Option('--blur <folder>', 'which blur of the GOPRO_Large tree (default: blur where it is there)').choices(['blur', 'blur_gamma']))
     .addOption(new Option('--ab <order>', 'order of side-by-side pairs (default: sharp-left)').choices(['sharp-left', 'blur-left']))
     .option('--json', 'print one JSON document')
-    .action(async (model: string, { data, split, metrics, protocol, crop, engine, blur: blurFolder, ab, json }: Flags) => {
+    .action(async (model: string, { data, split, metrics, protocol, crop, shave, engine, blur: blurFolder, ab, json }: Flags) => {
       const interrupted = new AbortController();
       const interrupt = (): void => interrupted.abort();
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
       try {
         const evaluation = await withProgress((onProgress) =>
-          evaluate(model, data, { split, metrics, protocol, crop, engine, blurFolder, ab, onProgress, signal: interrupted.signal }));
+          evaluate(model, data, { split, metrics, protocol, crop, shave, engine, blurFolder, ab, onProgress, signal: interrupted.signal }));
         process.stdout.write(`${json ? JSON.stringify(evaluation) : tableLines(evaluation, metrics).join('\n')}\n`);
       } finally {
         process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
@@ -32,13 +32,13 @@ export function registerEvaluate(root: Command): void {
     });
 }
 
-function tableLines({ data, split, blurFolder, protocol, crop, engine, device, pairs, rows, conventions }: Evaluation, metrics: readonly MetricName[]): string[] {
+function tableLines({ data, split, blurFolder, protocol, crop, shave, engine, device, pairs, rows, conventions }: Evaluation, metrics: readonly MetricName[]): string[] {
   const cells = rows.map(({ name, mean, std, secondsPerImage }) => {
     const deviations = scoreCells(std, metrics);
     return [name, ...scoreCells(mean, metrics).map((value, i) => `${value} ± ${deviations[i]}`), secondsPerImage?.toFixed(2) ?? ''];
   });
   return [
-    `${data}${split === 'all' ? '' : `, split ${split}`}${blurFolder ? `, blurred pictures from ${blurFolder}/` : ''}: ${pairs} pairs, ${crop === null ? 'whole pictures' : `centred ${crop}×${crop} windows`}; mean ± standard deviation`,
+    `${data}${split === 'all' ? '' : `, split ${split}`}${blurFolder ? `, blurred pictures from ${blurFolder}/` : ''}: ${pairs} pairs, ${crop === null ? 'whole pictures' : `centred ${crop}×${crop} windows`}${shave === 0 ? '' : `, without ${shave} pixels at each edge`}; mean ± standard deviation`,
     '', ...alignColumns([['', ...metrics.map((metric) => metricTitles[metric]), 's/image'], ...cells]), '',
     `engine ${engine} on ${device}; outputs rounded to 8 bits`,
     `protocol ${protocol}: ${conventions.protocol}`,

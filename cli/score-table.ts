@@ -18,11 +18,15 @@ export function alignColumns(rows: readonly (readonly string[])[]): string[] {
 
 export const protocolOption = (): Option => new Option('--protocol <protocol>', 'clean: values in [0, 1]; report: per-image min–max first, VIF reversed').choices(protocols).default('clean');
 
-export const cropOption = (): Option => new Option('--crop <pixels>', 'use only the centred square of this side').argParser((text) => {
-  const side = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(side) || side === 0) throw new InvalidArgumentError('Expected a whole number of pixels of 1 or more.');
-  return side;
-});
+export const cropOption = (): Option => new Option('--crop <pixels>', 'use only the centred square of this side').argParser((text) => pixels(text, 1));
+
+export const shaveOption = (): Option => new Option('--shave <pixels>', 'measure without this many at each edge, after deblurring').default(0).argParser((text) => pixels(text, 0));
+
+function pixels(text: string, least: number): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count < least) throw new InvalidArgumentError(`Expected a whole number of pixels of ${least} or more.`);
+  return count;
+}
 
 export const metricsOption = (): Option => new Option('--metrics <names>', `separated by commas, of ${metricNames.join(', ')}`)
   .default(metricNames, 'all').argParser((text) => {

@@ -20,13 +20,15 @@ export interface EvaluateOptions extends LongWork {
   metrics?: readonly MetricName[];
   /** Cut this centred square out of both pictures **before** deblurring: the report's geometry. Default: the whole picture. */
   crop?: number;
+  /** Measure without this many pixels at each edge **after** deblurring the whole: what a model does to the picture, without what it does to its border. Default 0. */
+  shave?: number;
   /** Default: `onnx` for ONNX files, `libtorch` for checkpoints. */
   engine?: Engine;
   ab?: AbOrder;
   blurFolder?: BlurFolder;
 }
 
-export const evaluateDefaults = { split: 'test', ...measureDefaults } as const satisfies EvaluateOptions;
+export const evaluateDefaults = { split: 'test', shave: 0, ...measureDefaults } as const satisfies EvaluateOptions;
 
 /** `secondsPerImage`: mean wall time of deblurring one decoded picture, nothing else running. The blurry input has none. */
 export interface EvaluationRow extends Summary { name: string; secondsPerImage?: number }
@@ -39,6 +41,7 @@ export interface Evaluation {
   blurFolder: BlurFolder | null;
   protocol: Protocol;
   crop: number | null;
+  shave: number;
   engine: Engine;
   device: string;
   pairs: number;
@@ -52,17 +55,17 @@ export interface Evaluation {
  * ModelError, CheckpointError or MissingError for the model, MetricError naming the pair; AbortedError.
  */
 export async function evaluate(modelName: string, data: string, options: EvaluateOptions = {}): Promise<Evaluation> {
-  const { split, protocol, metrics } = { ...evaluateDefaults, ...options };
+  const { split, protocol, metrics, shave } = { ...evaluateDefaults, ...options };
   const { crop, onProgress, signal, ab, blurFolder } = options;
   const dataset = await openDataset(data, { ab, blurFolder });
   const pairs = pairsOf(dataset, split);
   if (pairs.length === 0) throw new DataError(`${data}: expected pairs in split ${split}, found none`);
   const { model, engine } = await openEngine(modelName, options.engine);
   try {
-    const { input, output, secondsPerImage } = await scorePairs(model, pairs, { protocols: [protocol], metrics, crop, onProgress, signal });
+    const { input, output, secondsPerImage } = await scorePairs(model, pairs, { protocols: [protocol], metrics, crop, shave, onProgress, signal });
     return {
       data, kind: dataset.kind, split: dataset.splits.all ? 'all' : split, blurFolder: dataset.blurFolder ?? null,
-      protocol, crop: crop ?? null, engine, device: model.device, pairs: pairs.length,
+      protocol, crop: crop ?? null, shave, engine, device: model.device, pairs: pairs.length,
       rows: [
         { name: 'blurry input', ...summarise(input.map((scores) => scores[protocol])) },
         { name: model.name, ...summarise(output.map((scores) => scores[protocol])), secondsPerImage },
@@ -81,6 +84,7 @@ export interface ScoreOptions<P extends Protocol> extends LongWork {
   protocols: readonly P[];
   metrics: readonly MetricName[];
   crop?: number;
+  shave?: number;
   /** The blurry input's scores, where they are known from another model on the same pairs: they are not measured again. */
   input?: readonly ScoresByProtocol<P>[];
   /** Called with each pair's three pictures, cropped, in the order of the pairs. */
@@ -89,7 +93,7 @@ export interface ScoreOptions<P extends Protocol> extends LongWork {
 
 /** Of each pair, in order, the scores of the blurry input and of the model's output. Errors as `evaluate`; the model stays open. */
 export async function scorePairs<P extends Protocol>(
-  model: Model, pairs: readonly Pair[], { protocols, metrics, crop, input: known, onPictures, onProgress, signal }: ScoreOptions<P>,
+  model: Model, pairs: readonly Pair[], { protocols, metrics, crop, shave = 0, input: known, onPictures, onProgress, signal }: ScoreOptions<P>,
 ): Promise<{ input: ScoresByProtocol<P>[]; output: ScoresByProtocol<P>[]; secondsPerImage: number }> {
   const pools = protocols.map((protocol) => ({ protocol, pool: openMeasurePool(protocols.length === 1 ? 2 : 1, { metrics, protocol }) }));
   const score = async (name: string, test: RgbImage, reference: RgbImage): Promise<ScoresByProtocol<P>> => {
@@ -103,11 +107,14 @@ export async function scorePairs<P extends Protocol>(
       throwIfAborted(signal);
       onProgress?.({ done, total: pairs.length, label: pair.name });
       const { blur, sharp } = cropPair(pair.name, await readPair(pair), crop);
+      const width = sharp.width - 2 * shave, height = sharp.height - 2 * shave;
+      if (width < 1 || height < 1) throw new DataError(`${pair.name}: nothing is left of ${sharp.width}×${sharp.height} without ${shave} pixels at each edge`);
+      const shaved = (image: RgbImage): RgbImage => centreCrop(image, width, height);
       const start = performance.now();
       const image = (await deblurImage(model, blur, { signal })).image as RgbImage;
       seconds += (performance.now() - start) / 1000;
       await onPictures?.(done, { blur, sharp, output: image });
-      const scores = await Promise.all([known?.[done] ?? score(pair.name, blur, sharp), score(pair.name, image, sharp)]);
+      const scores = await Promise.all([known?.[done] ?? score(pair.name, shaved(blur), shaved(sharp)), score(pair.name, shaved(image), shaved(sharp))]);
       input.push(scores[0]);
       output.push(scores[1]);
     }

@@ -12,7 +12,7 @@ import { deblurImage } from '../src/deblur.js';
 import { AbortedError, UnshakeError } from '../src/errors.js';
 import { evaluate } from '../src/evaluate.js';
 import { writeImage } from '../src/image/codec-node.js';
-import { besideEachOther, centreCrop, type RgbImage } from '../src/image/image.js';
+import { besideEachOther, centreCrop, type Image, type RgbImage } from '../src/image/image.js';
 import { psnr } from '../src/metrics/index.js';
 import { openModel } from '../src/runtime/session.js';
 import { noisyImage } from './small-images.js';
@@ -51,15 +51,20 @@ for (const protocol of ['clean', 'report'] as const) {
   });
 }
 
-test("the model's row is that of its output, rounded to 8 bits; --crop cuts before deblurring", async () => {
+test("the model's row is that of its output, rounded to 8 bits; --crop cuts before deblurring, --shave after it", async () => {
   const model = await openModel(box);
-  for (const crop of [undefined, 100]) {
+  for (const [crop, shave] of [[undefined, 0], [100, 0], [undefined, 9], [100, 20]] as const) {
     const cut = (image: RgbImage): RgbImage => (crop === undefined ? image : centreCrop(image, crop, crop));
-    let sum = 0;
-    for (const { blur, sharp } of pairs) sum += psnr((await deblurImage(model, cut(blur))).image, cut(sharp));
-    const { rows } = await evaluate(box, data, { crop, metrics: ['psnr'] });
-    assert.ok(Math.abs(rows[1].mean.psnr! - sum / 3) < 1e-9);
-    assert.notEqual(rows[0].mean.psnr, rows[1].mean.psnr);
+    const within = (image: Image): Image => centreCrop(image, image.width - 2 * shave, image.height - 2 * shave);
+    let before = 0, after = 0;
+    for (const { blur, sharp } of pairs) {
+      before += psnr(within(cut(blur)), within(cut(sharp)));
+      after += psnr(within((await deblurImage(model, cut(blur))).image), within(cut(sharp)));
+    }
+    const evaluation = await evaluate(box, data, { crop, shave, metrics: ['psnr'] });
+    assert.deepEqual([evaluation.crop, evaluation.shave], [crop ?? null, shave]);
+    for (const [row, sum] of [before, after].entries()) assert.ok(Math.abs(evaluation.rows[row].mean.psnr! - sum / 3) < 1e-9, `row ${row}, crop ${crop}, shave ${shave}`);
+    assert.notEqual(evaluation.rows[0].mean.psnr, evaluation.rows[1].mean.psnr);
   }
   await model.release();
 });
@@ -94,6 +99,7 @@ test('what is wrong is named', async () => {
   await assert.rejects(evaluate(identity, join(folder, 'nowhere')), failsWith('DATA', 'nowhere'));
   await assert.rejects(evaluate(identity, data, { crop: 171 }), failsWith('DATA', 'scene1', '171×171', '180×170'));
   await assert.rejects(evaluate(identity, data, { crop: 100 }), failsWith('METRIC', 'scene1', 'msssim', '161×161'));
+  await assert.rejects(evaluate(identity, data, { shave: 85 }), failsWith('DATA', 'scene1', '180×170', '85 pixels'));
   await assert.rejects(evaluate(identity, data, { engine: 'libtorch' }), failsWith('MODEL', 'identity.onnx', '--engine'));
   const abort = new AbortController();
   await assert.rejects(evaluate(identity, data, { signal: abort.signal, onProgress: () => abort.abort() }), AbortedError);
@@ -112,6 +118,8 @@ test('the command: --json is one document of the contract, the table names data,
   assert.equal(run('--split', 'other').status, 2);
   assert.equal(run('--crop', 'x').status, 2);
   assert.equal(run('--crop', '4000').status, 1);
+  assert.equal(run('--shave', '-1').status, 2);
+  assert.match(run('--shave', '4', '--metrics', 'psnr').stdout, /whole pictures, without 4 pixels at each edge/);
 });
 
 test('a run: libtorch by default, and the exported network says the same', { skip: status().available ? false : 'libtorch is not installed' }, async () => {
