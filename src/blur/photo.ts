@@ -16,9 +16,9 @@
  *
  * Not modelled: JPEG compression (the loader adds it: a source's `jpeg`), defocus, rolling shutter, depth.
  */
+import { cropImage, type RgbImage } from '../image/image.js';
 import type { Random } from '../random.js';
 import { expose, reachOf, type Pose } from './exposure.js';
-import { cropImage, type RgbImage } from '../image/image.js';
 import { convolveInside, radiusOf } from './kernel.js';
 import { defaultGamma, fromLinear, toLinear, type Area, type LinearImage } from './linear.js';
 import { cameraPoses, randomLength, randomPath, type Turn } from './motion.js';
