@@ -11,6 +11,8 @@ export interface Pose { readonly x: number; readonly y: number; readonly angle: 
 
 /** Something in front: light times opacity, and opacity (0…1), on the padded picture's grid. */
 export interface Layer {
+  /** Whether it is not what the picture itself shows at this place. */
+  readonly foreign: boolean;
   readonly light: Float32Array;
   readonly opacity: Float32Array;
   /** Rows and columns of the padded picture outside of which opacity is 0. */

@@ -53,5 +53,5 @@ export function randomObject(random: Random, { scene, padding, picture: { width,
       for (let c = 0; c < 3; c++) light[3 * to + c] = alpha * scene.data[from + c];
     }
   }
-  return { light, opacity, left, top, right, bottom, x: path.x, y: path.y };
+  return { foreign, light, opacity, left, top, right, bottom, x: path.x, y: path.y };
 }

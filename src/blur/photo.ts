@@ -95,7 +95,7 @@ function copiesFor(length: number, turn: Turn, centre: { x: number; y: number },
   return 2 * Math.ceil(Math.min(mostCopies, Math.max(4, longest)) / 2) + 1;
 }
 
-/** `about`: the centre of turns, in the picture's pixels. `sharp`: the target, where an object may have covered the picture. */
+/** `about`: the centre of turns, in the picture's pixels. `sharp`: the target, when a foreign object covers a part of the picture. */
 function exposeAlong({ picture, area, gamma, boost, turn, shutter }: Shot, path: Path, about: { x: number; y: number }, object?: { path: Path; random: Random }): { blur: LinearImage; sharp?: RgbImage } {
   const centre = { x: about.x - area.x, y: about.y - area.y };
   const all = cameraPoses(path, turn), poses = shutter ? all.filter(isOpen(shutter, all.length)) : all;
@@ -107,8 +107,18 @@ function exposeAlong({ picture, area, gamma, boost, turn, shutter }: Shot, path:
   if (object === undefined) return { blur: expose({ scene, padding, poses, centre }) };
   const layer = randomObject(object.random, { scene, padding, picture, area }, object.path, photoShares.foreignObject);
   const blur = expose({ scene, padding, poses, centre, object: layer });
+  if (!layer.foreign) return { blur };
   const middle = expose({ scene, padding, poses: [still], centre, object: { ...layer, x: new Float64Array(1), y: new Float64Array(1) } });
-  return { blur, sharp: fromLinear(middle, { gamma }) };
+  const sharp = fromLinear(middle, { gamma });
+  // Where nothing covers it the target is the picture: the scene has brighter highlights.
+  for (let y = 0; y < area.height; y++) {
+    for (let x = 0; x < area.width; x++) {
+      if (layer.opacity[(y + padding) * scene.width + x + padding] > 0) continue;
+      const from = 3 * ((area.y + y) * picture.width + area.x + x);
+      sharp.data.set(picture.data.subarray(from, from + 3), 3 * (y * area.width + x));
+    }
+  }
+  return { blur, sharp };
 }
 
 function exposeWithObject(random: Random, shot: Shot): { blur: LinearImage; sharp?: RgbImage } {
