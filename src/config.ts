@@ -80,6 +80,11 @@ const schema = z.strictObject({
   batchSize: positiveInteger.default(1), //                       the paper's; images a process takes at once
   accumulate: positiveInteger.default(1), //                      micro-batches of batchSize a step: gradients of a batch that the device can't hold
   crop: positiveInteger.default(256), //                          side of the training crops, pixels
+  progressive: z.array(z.strictObject({ //                        later stages, in order: larger crops in smaller batches. See stages.ts
+    from: z.number().gt(0).lt(1), //                              share of the run after which it begins
+    crop: positiveInteger,
+    batchSize: positiveInteger,
+  })).default([]),
   augment: z.enum(['none', 'flip', 'dihedral']).default('flip'), // mirrored left to right; dihedral: all eight flips and turns
   workers: z.int().min(0).default(0), //                          decoding threads; 0: half of the cores, beside a GPU all but two
   threads: z.int().min(0).default(0), //                          libtorch's CPU threads; 0: all cores
@@ -129,12 +134,16 @@ const schema = z.strictObject({
   validateEvery: positiveInteger.default(1000), //                steps
   validationPairs: positiveInteger.default(16), //                at most; drawn evenly from those held out
   validationCrop: positiveInteger.default(512), //                centre crop, at most this many pixels a side: whole frames would take longer than training
-}).check(({ value: { crop, discriminator: critic, losses: { adversarial: { type }, perceptual } }, issues }) => {
+}).check(({ value: { crop, progressive, discriminator: critic, losses: { adversarial: { type }, perceptual } }, issues }) => {
+  if (progressive.some(({ from }, i) => i > 0 && from <= progressive[i - 1].from)) {
+    issues.push({ code: 'custom', input: progressive, path: ['progressive'], message: `expected each stage after the one before, got from: ${progressive.map(({ from }) => from).join(', ')}` });
+  }
   if (type === 'wgan-gp' && critic?.norm === 'batch') {
     issues.push({ code: 'custom', input: critic.norm, path: ['discriminator', 'norm'], message: 'the gradient penalty is for each picture by itself, which batch norm mixes; use norm: instance with wgan-gp' });
   }
-  if (perceptual && 2 * perceptual.jitter > crop) {
-    issues.push({ code: 'custom', input: perceptual.jitter, path: ['losses', 'perceptual', 'jitter'], message: `expected half of the crop (${crop}) or less, got ${perceptual.jitter}` });
+  const smallest = Math.min(crop, ...progressive.map((stage) => stage.crop));
+  if (perceptual && 2 * perceptual.jitter > smallest) {
+    issues.push({ code: 'custom', input: perceptual.jitter, path: ['losses', 'perceptual', 'jitter'], message: `expected half of the crop (${smallest}) or less, got ${perceptual.jitter}` });
   }
 });
 
@@ -284,8 +293,8 @@ export async function loadConfig(experiment: string, { set = [] }: { set?: reado
   return parseConfig(set.reduce(assign, await readSettings(experiment, [])), experiment);
 }
 
-/** What `--resume --set` may change: nothing that the weights, the examples or their order follow from. */
-const changeable = ['optimizer', 'discriminatorOptimizer', 'schedule', 'gradientClip', 'precision', 'threads', 'workers', 'logEvery', 'checkpointEvery', 'keepCheckpoints', 'validateEvery'];
+/** What `--resume --set` may change: nothing that the weights, or the examples so far and their order, follow from. */
+const changeable = ['optimizer', 'discriminatorOptimizer', 'schedule', 'gradientClip', 'progressive', 'precision', 'threads', 'workers', 'logEvery', 'checkpointEvery', 'keepCheckpoints', 'validateEvery'];
 
 /** A begun run's settings with `key=value` assignments applied. Throws UsageError for a key that makes it another run. */
 export function changeConfig(config: Config, set: readonly string[], where: string): Config {

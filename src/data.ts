@@ -9,9 +9,10 @@ import { freeMemory } from './memory.js';
 import { hashText, randomAt } from './random.js';
 import type { BlurRecipe } from './blur/index.js';
 import { isRealPair, openDataset, type AbOrder, type BlurFolder, type Dataset, type DatasetKind, type Pair } from './dataset.js';
-import type { CropOptions, CropTask } from './data/crop.js';
+import type { CropTask, Orientations } from './data/crop.js';
 import { divide, limitTo } from './data/hold-out.js';
 import { openPool } from './data/pool.js';
+import type { Stage } from './stages.js';
 
 export interface Source {
   /** A dataset of any shape, or, with `blur`, a folder of sharp photos. */
@@ -28,7 +29,7 @@ export interface Source {
   jpeg?: number;
 }
 
-export interface LoaderOptions extends Partial<CropOptions> {
+export interface LoaderOptions extends Partial<Orientations> {
   sources: readonly Source[];
   seed: number;
   batchSize: number;
@@ -59,8 +60,8 @@ export interface Loader {
   readonly validation: readonly Pair[];
   /** How many pairs are trained and validated on, with a hash of their names: a folder that has changed gives other batches. */
   readonly pairs: string;
-  /** The batch of a step, counted from 0. Throws DataError naming the file that can't be used. */
-  batch(step: number): Promise<Batch>;
+  /** The batch of a step, counted from 0, with the crops and batch size of a stage (default: the options'). Throws DataError naming the file that can't be used. */
+  batch(step: number, stage?: Stage): Promise<Batch>;
   /** Ends the threads. A batch that is still awaited is rejected. */
   close(): Promise<void>;
 }
@@ -75,6 +76,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     workers = Math.min(8, Math.max(1, Math.floor(availableParallelism() / 2 / localSize))),
     ahead = 4, cacheBytes = Math.floor(Math.min(4 * 2 ** 30, Math.max(2 ** 28, freeMemory() / 8)) / localSize), flipHorizontal = true, flipVertical = false, transpose = false,
   } = options;
+  const whole: Stage = { crop, batchSize };
   for (const [key, value, least] of [['batchSize', batchSize, 1], ['crop', crop, 1], ['workers', workers, 1], ['ahead', ahead, 0], ['seed', seed, 0], ['limitPairs', limitPairs ?? 1, 1]] as const) {
     if (!Number.isSafeInteger(value) || value < least) throw new ConfigError(`${key}: expected a whole number of at least ${least}, got ${value}`);
   }
@@ -89,22 +91,22 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
   const totalWeight = weights.reduce((sum, weight) => sum + weight, 0);
   if (totalWeight === 0) throw new DataError(`limitPairs: the ${limitPairs} pairs drawn are all of sources with weight 0`);
 
-  const taskAt = (step: number, index: number): CropTask => {
+  const taskAt = (step: number, index: number, side: number): CropTask => {
     const random = randomAt(seed, step, index, pairStream);
     let left = random.uniform() * totalWeight;
     let chosen = weights.findIndex((weight) => { left -= weight; return left < 0; });
     if (chosen < 0) chosen = weights.findLastIndex((weight) => weight > 0); // the last bit of a rounded sum
     const { blur: recipe, rescale, keepTone, jpeg } = sources[chosen];
-    return { pair: random.pick(pairs[chosen]), recipe, rescale, keepTone, jpeg, seed, step, index };
+    return { pair: random.pick(pairs[chosen]), crop: side, recipe, rescale, keepTone, jpeg, seed, step, index };
   };
 
-  const pool = openPool(workers, { crop, flipHorizontal, flipVertical, transpose }, cacheBytes);
-  const make = async (step: number): Promise<Batch> => {
-    const first = rank * batchSize;
-    const tasks = Array.from({ length: batchSize }, (_, index) => taskAt(step, first + index));
+  const pool = openPool(workers, { flipHorizontal, flipVertical, transpose }, cacheBytes);
+  const make = async (step: number, stage: Stage): Promise<Batch> => {
+    const count = stage.batchSize, first = rank * count;
+    const tasks = Array.from({ length: count }, (_, index) => taskAt(step, first + index, stage.crop));
     const crops = await Promise.all(tasks.map((task) => pool.draw(task)));
-    const size = crop * crop * 3;
-    const batch = { blur: new Uint8Array(batchSize * size), sharp: new Uint8Array(batchSize * size), names: tasks.map(({ pair }) => pair.name), first };
+    const size = stage.crop * stage.crop * 3;
+    const batch = { blur: new Uint8Array(count * size), sharp: new Uint8Array(count * size), names: tasks.map(({ pair }) => pair.name), first };
     crops.forEach((example, index) => {
       batch.blur.set(example.blur, index * size);
       batch.sharp.set(example.sharp, index * size);
@@ -112,7 +114,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     return batch;
   };
 
-  const prepared = new Map<number, Promise<Batch>>();
+  const prepared = new Map<number, { stage: Stage; batch: Promise<Batch> }>();
   const validation = divisions.flatMap(({ validation: heldOut }) => heldOut);
   const names = JSON.stringify([pairs, [validation]].map((groups) => groups.map((group) => group.map(({ name }) => name))));
   return {
@@ -122,15 +124,17 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
       path, kind, ...(folder && { blurFolder: folder }), weight: weights[i], trainPairs: pairs[i].length,
       validationPairs: divisions[i].validation.length, validationScenes: [...new Set(divisions[i].validation.map(({ scene }) => scene))],
     })),
-    batch(step) {
-      for (const other of prepared.keys()) if (other < step || other > step + ahead) prepared.delete(other);
+    batch(step, stage = whole) {
+      for (const [other, { stage: { crop: side, batchSize: count } }] of prepared) {
+        if (other < step || other > step + ahead || side !== stage.crop || count !== stage.batchSize) prepared.delete(other);
+      }
       for (let coming = step; coming <= step + ahead; coming++) {
         if (prepared.has(coming)) continue;
-        const batch = make(coming);
+        const batch = make(coming, stage);
         batch.catch(() => {}); // reported when the step asks for it, not while it is ahead
-        prepared.set(coming, batch);
+        prepared.set(coming, { stage, batch });
       }
-      const batch = prepared.get(step) as Promise<Batch>;
+      const { batch } = prepared.get(step)!;
       prepared.delete(step);
       return batch;
     },

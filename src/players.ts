@@ -11,6 +11,7 @@ import { makePerceptual, type Perceptual } from './losses/perceptual.js';
 import { makeDiscriminator, makeGenerator, toRange, type Discriminator, type Generator } from './models/index.js';
 import { autocastOptions, choosePrecision, type Precision } from './precision.js';
 import { randomAt } from './random.js';
+import { stageAt, stagesOf, type Stage } from './stages.js';
 
 export interface Players {
   config: Config;
@@ -50,9 +51,10 @@ function makeOptimizer(parameters: readonly Tensor[], { type, lr, betas, weightD
 export function makePlayers(config: Config, device: Device, { group = null, pairs = '' }: { group?: ProcessGroup | null; pairs?: string } = {}): Players {
   const precision = choosePrecision(config.precision, device);
   const generator = makeGenerator(config.generator);
-  if (config.crop % generator.multiple !== 0) {
+  const unfit = stagesOf(config).find(({ crop }) => crop % generator.multiple !== 0);
+  if (unfit) {
     generator.release();
-    throw new ConfigError(`crop: expected a multiple of ${generator.multiple}, the generator's coarsest step (${config.generator.type}), got ${config.crop}`);
+    throw new ConfigError(`crop: expected a multiple of ${generator.multiple}, the generator's coarsest step (${config.generator.type}), got ${unfit.crop}`);
   }
   generator.moveTo(device);
   const discriminator = config.discriminator && makeDiscriminator(config.discriminator);
@@ -100,7 +102,7 @@ interface MicroBatch {
   place: readonly [number, number];
 }
 
-function microBatches({ blur, sharp, names, first: offset = 0 }: Batch, { config: { batchSize, crop }, device, generator }: Players): MicroBatch[] {
+function microBatches({ blur, sharp, names, first: offset = 0 }: Batch, { device, generator }: Players, { batchSize, crop }: Stage): MicroBatch[] {
   const bytes = crop * crop * 3;
   return Array.from({ length: Math.ceil(names.length / batchSize) }, (_, i) => {
     const first = i * batchSize, end = Math.min(names.length, first + batchSize);
@@ -153,8 +155,8 @@ function frozen<T>(parameters: readonly Tensor[], fn: () => T): T {
 const lossStream = 3;
 
 /**
- * The discriminator's updates, if there is one, then one of the generator. `progress` in [0, 1] sets the learning rate. A batch of more
- * than `batchSize` images is taken in micro-batches of that size. Returns each loss by name, before its (last) update.
+ * The discriminator's updates, if there is one, then one of the generator. `progress` in [0, 1] sets the learning rate and the stage. A batch of more
+ * than the stage's `batchSize` images is taken in micro-batches of that size. Returns each loss by name, before its (last) update.
  */
 export function trainStep(players: Players, batch: Batch, step: number, progress: number): Losses {
   const { config, device, precision, generator, optimizer, discriminator, discriminatorOptimizer, ema } = players;
@@ -166,7 +168,7 @@ export function trainStep(players: Players, batch: Batch, step: number, progress
     randoms: (use) => Array.from({ length: end - first }, (_, i) => randomAt(seed, step, first + i, lossStream, use)),
   });
   return scope(() => {
-    const parts = microBatches(batch, players);
+    const parts = microBatches(batch, players, stageAt(config, progress));
     // Both players share one run of the generator. Over several micro-batches that would keep all their graphs, so it runs once more instead.
     const shared = parts.length === 1 ? generate(parts[0].blur) : null;
     const losses: Unread = {};

@@ -15,6 +15,7 @@ import { checkAlike, deviceOf, explainLoss, joinRanks, meet, seedStep, shareStat
 import { makePlayers, releasePlayers, trainStep, type Losses, type Players } from './players.js';
 import type { LongWork } from './progress.js';
 import { createRun, reopenRun, type RunFolder } from './run-folder.js';
+import { stageAt, type Stage } from './stages.js';
 import { makeValidator, type Validator } from './validate.js';
 
 export interface TrainOptions extends LongWork {
@@ -106,7 +107,7 @@ function stepOrExplain(players: Players, batch: Batch, step: number, progress: n
     return trainStep(players, batch, step, progress);
   } catch (error) {
     if (!(error instanceof TorchError || error instanceof RangeError)) throw error;
-    const { crop, batchSize } = players.config;
+    const { crop, batchSize } = stageAt(players.config, progress);
     throw new TrainingError(`step ${step + 1} with batchSize ${batchSize} and crop ${crop}: ${messageOf(error)}; try another crop, or a smaller batchSize with accumulate`, { cause: error });
   }
 }
@@ -125,6 +126,7 @@ export async function train(config: Config, out: string, options: TrainOptions =
   try {
     if (ranks) group = await joinRanks(ranks, config, device, signal);
     loader = await openData(config, device, ranks);
+    for (const stage of config.progressive) await loader.batch(0, stage); // hours away: pictures too small for it are named now
     if (group) checkAlike(group, loader.pairs, 'pictures', `all processes need the same data; here are ${loader.pairs}`);
     manualSeed(config.seed);
     players = makePlayers(config, device, { group, pairs: loader.pairs });
@@ -132,7 +134,7 @@ export async function train(config: Config, out: string, options: TrainOptions =
     if (leads && loader.validation.length > 0) validator = await makeValidator(players, loader.validation);
     manualSeed(config.seed); // the validator's weights were drawn too: dropout must not depend on it
     notice(`${config.name}: ${players.generator.parameterCount.toLocaleString('en')} parameters on ${device} in ${players.precision}; ${describeSources(loader.sources)}`);
-    if (effectiveBatch(players) > config.batchSize) notice(describeBatch(players));
+    if (effectiveBatch(players, config) > config.batchSize) notice(describeBatch(players));
     if (!validator) notice('no pairs are held out (one scene only): best is the newest checkpoint');
     const start: Start = !leads ? { run: null, step: 0, seconds: 0, best: null }
       : resuming ? resume(out, config, players, notice) : { run: createRun(out, config), step: 0, seconds: 0, best: null };
@@ -149,12 +151,12 @@ export async function train(config: Config, out: string, options: TrainOptions =
   }
 }
 
-const effectiveBatch = ({ config, group }: Players): number => config.batchSize * config.accumulate * (group?.size ?? 1);
+const effectiveBatch = ({ config, group }: Players, { batchSize }: Stage): number => batchSize * config.accumulate * (group?.size ?? 1);
 
 function describeBatch(players: Players): string {
   const { config: { batchSize, accumulate }, group } = players;
   const factors = [...(group ? [`${group.size} processes`] : []), ...(accumulate > 1 ? [`${accumulate} micro-batches`] : []), String(batchSize)];
-  return `effective batch ${effectiveBatch(players)} (${factors.join(' × ')})${group ? `, ${numThreads()} threads a process` : ''}`;
+  return `effective batch ${effectiveBatch(players, players.config)} (${factors.join(' × ')})${group ? `, ${numThreads()} threads a process` : ''}`;
 }
 
 /** Where a run is entered; `run` is null in all processes but the one that writes it. */
@@ -206,9 +208,11 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
   };
 
   while (step < config.steps && !timeIsUp() && !stop) {
-    const batch = await orSave(() => loader.batch(step));
+    const progress = minutes === null ? step / config.steps : seconds / (minutes * 60);
+    const stage = stageAt(config, progress);
+    const batch = await orSave(() => loader.batch(step, { crop: stage.crop, batchSize: stage.batchSize * config.accumulate }));
     if (group) seedStep(group, config.seed, step);
-    const ownLosses = stepOrExplain(players, batch, step, minutes === null ? step / config.steps : seconds / (minutes * 60));
+    const ownLosses = stepOrExplain(players, batch, step, progress);
     step++;
     checkLosses(ownLosses, config, step, batch.names, run?.checkpoints);
     await nextTick(); // lets finalizers, Ctrl-C and the loader's threads have their turn
@@ -217,10 +221,10 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     if (!run) continue;
 
     const last = step === config.steps || timeIsUp();
-    const stepsPerSecond = (step - logged.step) / (seconds - logged.seconds);
+    const stepsPerSecond = (step - logged.step) / (seconds - logged.seconds), images = effectiveBatch(players, stage);
     const validation = last || step % config.validateEvery === 0 ? await orSave(() => validate(run)) : null;
     if (last || validation || step % config.logEvery === 0) {
-      run.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond * effectiveBatch(players)), effectiveBatch: effectiveBatch(players), ...losses, ...validation });
+      run.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond * images), effectiveBatch: images, ...losses, ...validation });
       logged = { step, seconds: elapsed() }; // validating is not counted as training speed
     }
     onProgress?.({ done: step, total: config.steps, label: [`${stepsPerSecond.toFixed(2)} steps/s`, ...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(' · ') });

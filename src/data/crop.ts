@@ -6,9 +6,7 @@ import { randomAt } from '../random.js';
 import { blurPhoto, type BlurRecipe } from '../blur/index.js';
 import { readPair, readPicture, type Decode, type Pair } from './pair.js';
 
-export interface CropOptions {
-  /** Side of the square crop, pixels. */
-  crop: number;
+export interface Orientations {
   /** Mirror left and right, half of the time. */
   flipHorizontal: boolean;
   /** Mirror top and bottom, half of the time. */
@@ -20,6 +18,8 @@ export interface CropOptions {
 /** Which pair, and where in the order of training. With `recipe` the sharp picture is blurred anew each time. */
 export interface CropTask {
   pair: Pair;
+  /** Side of the square crop, pixels. */
+  crop: number;
   recipe?: BlurRecipe;
   /** Shrink by a factor of this range first; a picture that would become smaller than the crop is shrunk less. */
   rescale?: readonly [number, number];
@@ -47,8 +47,8 @@ const placeStream = 1, blurStream = 2, cameraStream = 3;
 const jpegQuality = [50, 95] as const;
 
 /** Both crops as interleaved 8-bit RGB, crop·crop·3 bytes each. Throws DataError naming the file when it is too small or unreadable. */
-export async function drawCrop(task: CropTask, options: CropOptions, decode: Decode): Promise<Crop> {
-  const { pair, recipe, rescale, keepTone = false, jpeg = 0, seed, step, index } = task, { crop } = options;
+export async function drawCrop(task: CropTask, orientations: Orientations, decode: Decode): Promise<Crop> {
+  const { pair, crop, recipe, rescale, keepTone = false, jpeg = 0, seed, step, index } = task;
   const random = randomAt(seed, step, index, placeStream);
   const whole = recipe === undefined ? await readPair(pair, decode) : { sharp: await readPicture(pair.sharp, decode) };
   const { width, height } = whole.sharp;
@@ -74,9 +74,9 @@ export async function drawCrop(task: CropTask, options: CropOptions, decode: Dec
   if (keepTone) sharp = { ...sharp, data: inToneOf(sharp.data, blur.data) };
   if (camera.uniform() < jpeg) blur = await throughJpeg(blur, camera.between(...jpegQuality));
   const orientation: Orientation = {
-    horizontal: random.uniform() < 0.5 && options.flipHorizontal,
-    vertical: random.uniform() < 0.5 && options.flipVertical,
-    transpose: random.uniform() < 0.5 && options.transpose,
+    horizontal: random.uniform() < 0.5 && orientations.flipHorizontal,
+    vertical: random.uniform() < 0.5 && orientations.flipVertical,
+    transpose: random.uniform() < 0.5 && orientations.transpose,
   };
   return { blur: orient(blur.data, crop, orientation), sharp: orient(sharp.data, crop, orientation) };
 }

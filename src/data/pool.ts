@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { DataError } from '../errors.js';
 import { hashText } from '../random.js';
-import type { Crop, CropOptions, CropTask } from './crop.js';
+import type { Crop, CropTask, Orientations } from './crop.js';
 import type { FromWorker, ToWorker, WorkerSettings } from './messages.js';
 
 export interface CropPool {
@@ -14,7 +14,7 @@ export interface CropPool {
 interface Waiting { resolve: (crop: Crop) => void; reject: (error: Error) => void }
 
 /** `cacheBytes` is the cap of decoded pictures, all threads together. */
-export function openPool(workers: number, options: CropOptions, cacheBytes: number): CropPool {
+export function openPool(workers: number, orientations: Orientations, cacheBytes: number): CropPool {
   // Each starts with its first task: a process that ends while an idle thread is still loading its codec may hang.
   const threads = new Map<number, CropPool>();
   let closed = false;
@@ -22,7 +22,7 @@ export function openPool(workers: number, options: CropOptions, cacheBytes: numb
     draw(task) {
       if (closed) return Promise.reject(new DataError('the data loader was closed'));
       const which = hashText(task.pair.sharp.file) % workers;
-      const thread = threads.get(which) ?? openThread({ options, cacheBytes: Math.floor(cacheBytes / workers) });
+      const thread = threads.get(which) ?? openThread({ orientations, cacheBytes: Math.floor(cacheBytes / workers) });
       threads.set(which, thread);
       return thread.draw(task);
     },

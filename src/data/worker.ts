@@ -7,7 +7,7 @@ import { cached } from './cache.js';
 import { drawCrop } from './crop.js';
 import type { FromWorker, ToWorker, WorkerSettings } from './messages.js';
 
-const { options, cacheBytes } = workerData as WorkerSettings;
+const { orientations, cacheBytes } = workerData as WorkerSettings;
 if (parentPort === null) throw new Error('internal: data/worker.js runs as a worker thread only');
 const port = parentPort;
 // The decoder's own threads would take cores from the training step; its cache would hold what ours holds.
@@ -39,7 +39,7 @@ function next(): void {
 
 async function work({ id, task }: Exclude<ToWorker, 'close'>): Promise<void> {
   try {
-    const crop = await drawCrop(task, options, decode);
+    const crop = await drawCrop(task, orientations, decode);
     port.postMessage({ id, crop } satisfies FromWorker, [crop.blur.buffer as ArrayBuffer, crop.sharp.buffer as ArrayBuffer]);
   } catch (error) {
     const unexpected = !(error instanceof UnshakeError);
