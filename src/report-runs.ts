@@ -9,6 +9,7 @@ import { CheckpointError, ModelError, messageOf } from './errors.js';
 import type { Machine } from './machine.js';
 import { makeDiscriminator } from './models/index.js';
 import { complexityOf, type Complexity } from './report/complexity.js';
+import { differences } from './report/difference.js';
 import { readLogLines, readMachines, runConfig, type LogEntry } from './run-folder.js';
 
 export interface ReportRun {
@@ -99,16 +100,29 @@ function measureComplexity(checkpoint: string): NonNullable<ReportRun['complexit
   }
 }
 
-/** Runs of one name whose settings differ in more than the seed are told apart by number. */
+/** Runs of one name whose settings differ in more than the seed are told apart by what differs, the later ones from the first; else by number. */
 function nameExperiments(runs: ReportRun[]): void {
   const kinds: { name: string; settings: object; experiment: string }[] = [];
   for (const run of runs) {
     const settings = withoutSeed(run.config), name = experimentName(run.config);
     const known = kinds.find((kind) => kind.name === name && isDeepStrictEqual(kind.settings, settings));
-    const count = kinds.filter((kind) => kind.name === name).length;
-    if (!known) kinds.push({ name, settings, experiment: count === 0 ? name : `${name} (${count + 1})` });
+    if (!known) {
+      const same = kinds.filter((kind) => kind.name === name);
+      const telling = same.length === 0 ? name : [name, ...tellingDifferences(same[0].settings, settings)].join(', ');
+      const taken = kinds.some(({ experiment }) => experiment === telling);
+      kinds.push({ name, settings, experiment: taken ? `${name} (${same.length + 1})` : telling });
+    }
     run.experiment = (known ?? kinds[kinds.length - 1]).experiment;
   }
+}
+
+/** Settings that say what was trained and for how long, most telling first; the others are paths, and how a run saves and logs. */
+const tellingSettings = ['generator', 'discriminator', 'losses', 'diffAugment', 'augment', 'data.0.blur', 'batchSize', 'accumulate', 'crop', 'progressive', 'limitPairs', 'optimizer', 'schedule', 'steps', 'minutes'];
+
+/** The two most telling of the settings that `other` has another value of. */
+function tellingDifferences(first: object, other: object): string[] {
+  const differing = differences([first, other]).filter(({ key }) => !/\.(backbone|heads)$/.test(key));
+  return tellingSettings.flatMap((setting) => differing.filter(({ key }) => key === setting || key.startsWith(`${setting}.`))).slice(0, 2).map(({ key, values }) => `${key} ${values[1] ?? 'unset'}`);
 }
 
 function labelRuns(runs: ReportRun[]): void {

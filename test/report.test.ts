@@ -192,6 +192,19 @@ test('a run has come as far as its log or its newest checkpoint says, whichever 
   assert.equal(stepNow(), 0);
 });
 
+test('runs of one name are told apart by what was trained, else by number', { skip }, () => {
+  const edited = (name: string, ...changes: [string, string][]): string => {
+    const run = join(folder, name), file = join(run, 'config.yaml');
+    cpSync(first, run, { recursive: true });
+    writeFileSync(file, changes.reduce((text, [from, to]) => { assert.ok(text.includes(from)); return text.replace(from, to); }, readFileSync(file, 'utf8')));
+    return run;
+  };
+  const rate = edited('rate', ['lr: 0.0002', 'lr: 0.001'], ['steps: 6', 'steps: 5'], ['batchSize: 1', 'batchSize: 2'], ['logEvery: 1', 'logEvery: 2']);
+  const saving = edited('saving', ['checkpointEvery: 6', 'checkpointEvery: 3']);
+  assert.deepEqual(readRuns([first, rate, saving, second]).map(({ experiment }) => experiment),
+    ['report-exp1-x', 'report-exp1-x, batchSize 2, optimizer.lr 0.001', 'report-exp1-x (3)', 'report-exp1-x']);
+});
+
 test('--ab and --blur without --data are wrong usage', () => {
   const unshake = fileURLToPath(new URL('../../bin/unshake.js', import.meta.url));
   for (const flags of [['--ab', 'blur-left'], ['--blur', 'blur_gamma']]) {
