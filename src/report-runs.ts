@@ -25,6 +25,8 @@ export interface ReportRun {
   machines: Machine[];
   /** The newest step that is saved or logged. */
   step: number;
+  /** The step that it was to reach: the one it came to, when its time was up. */
+  planned: number;
   /** Training time, without interruptions. */
   seconds: number;
   /** Median of what was logged: validation and interruptions don't count. Null when nothing was. */
@@ -56,9 +58,10 @@ function readRun(path: string): ReportRun {
   const { entries, damaged } = readLogLines(path);
   const last = entries.at(-1);
   const speeds = entries.map(({ imagesPerSecond }) => imagesPerSecond).filter(Number.isFinite).sort((a, b) => a - b);
+  const step = Math.max(last?.step ?? 0, savedStep(path)), seconds = last?.seconds ?? 0;
   const run: ReportRun = {
     path, label: '', experiment: '', config, log: entries, damagedLines: damaged, machines: readMachines(path),
-    step: Math.max(last?.step ?? 0, savedStep(path)), seconds: last?.seconds ?? 0, imagesPerSecond: speeds.length > 0 ? speeds[Math.floor(speeds.length / 2)] : null,
+    step, seconds, planned: config.minutes !== null && seconds >= 60 * config.minutes ? step : config.steps, imagesPerSecond: speeds.length > 0 ? speeds[Math.floor(speeds.length / 2)] : null,
     checkpoint: null, complexity: null,
   };
   try {

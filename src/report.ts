@@ -79,7 +79,7 @@ export async function report(paths: readonly string[], out: string, options: Rep
   }
   const groups = views.map((view) => ({ view, tables: tablesOf(view, notes) }));
   const cost = costTable(runs.map((run) => ({
-    ...run, seed: run.config.seed, steps: run.config.steps, batch: run.log.at(-1)?.effectiveBatch ?? run.config.batchSize * run.config.accumulate, environment: run.checkpoint?.info.environment ?? null,
+    ...run, seed: run.config.seed, steps: run.planned, batch: run.log.at(-1)?.effectiveBatch ?? run.config.batchSize * run.config.accumulate, environment: run.checkpoint?.info.environment ?? null,
     best: run.checkpoint?.info.best ?? null, notes: [...notes.get(run)!, ...(run.problem ? [`not measured: ${run.problem}`] : [])],
   })));
   const different = differenceTable(runs);
@@ -194,7 +194,7 @@ function tablesOf({ measured: { scores }, indices }: View, notes: Map<ReportRun,
   });
 }
 
-const stopped = ({ step, config }: ReportRun): string[] => (step < config.steps ? [`stopped at ${step} of ${config.steps} steps`] : []);
+const stopped = ({ step, planned }: ReportRun): string[] => (step < planned ? [`stopped at ${step} of ${planned} steps`] : []);
 
 /** The outcome in a sentence or two, whatever it is. */
 function leadOf({ measured: { set, scores }, indices }: View): string {

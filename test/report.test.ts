@@ -192,6 +192,16 @@ test('a run has come as far as its log or its newest checkpoint says, whichever 
   assert.equal(stepNow(), 0);
 });
 
+test('a run whose time is up has come to its end, whatever its steps', { skip }, () => {
+  const timed = join(folder, 'timed'), file = join(timed, 'config.yaml');
+  cpSync(first, timed, { recursive: true });
+  const minutes = readRuns([first])[0].seconds / 60, text = readFileSync(file, 'utf8').replace('steps: 6', 'steps: 100');
+  for (const [share, planned] of [[0.99, 6], [1.01, 100]]) {
+    writeFileSync(file, text.replace('minutes: null', `minutes: ${share * minutes}`));
+    assert.equal(readRuns([timed])[0].planned, planned);
+  }
+});
+
 test('runs of one name are told apart by what was trained, else by number', { skip }, () => {
   const edited = (name: string, ...changes: [string, string][]): string => {
     const run = join(folder, name), file = join(run, 'config.yaml');
