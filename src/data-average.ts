@@ -74,7 +74,8 @@ export async function averageFrames(framesFolder: string, out: string, options: 
     }
     if (jobs.length === first) throw new DataError(`${join(framesFolder, sequence)}: expected at least ${least} frames, found ${files.length}; take a smaller window`);
   }
-  await openOutput(out, { command: 'data average', settings: { frames: resolve(framesFolder), window: `${least}..${most}`, gamma, seed } }, jobs.flatMap(({ outputs }) => outputs));
+  await openOutput(out, { command: 'data average', settings: { frames: resolve(framesFolder), window: `${least}..${most}`, gamma, seed } },
+    jobs.flatMap(({ outputs }) => outputs), jobs.flatMap(({ files }) => files));
 
   const counts: Record<string, number> = {};
   let written = 0;

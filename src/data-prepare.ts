@@ -65,7 +65,7 @@ export async function prepareDataset(source: string, out: string, options: Prepa
   await openOutput(out, {
     command: 'data prepare',
     settings: { source: resolve(source), scale, filter: scaleFilter, crop, format, blurFolder: dataset.blurFolder ?? null, sequences: wanted ?? null, ab: ab ?? null },
-  }, jobs.flatMap(({ outputs }) => outputs));
+  }, jobs.flatMap(({ outputs }) => outputs), [...new Set(jobs.flatMap(({ pair: { sharp, blur } }) => ('file' in blur ? [sharp.file, blur.file] : [sharp.file])))]);
 
   const outcomes = await mapInOrder(jobs, async ({ pair, outputs }): Promise<'written' | 'kept'> => {
     const files = outputs.map((name) => join(out, name));

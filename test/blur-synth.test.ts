@@ -149,7 +149,13 @@ test('errors name the file and what to do', async () => {
   for (const count of [0, -1, 1.5, NaN]) await assert.rejects(synthScenes(join(root, 'x'), { count }), UsageError);
   await assert.rejects(synthScenes(join(root, 'x'), { seed: -1 }), UsageError);
   await assert.rejects(synthScenes(join(photos, 'notes.txt', 'x')), DataError);
-  await assert.rejects(synthPairs(join(root, 'one', 'sharp'), join(root, 'one')), (error) => error instanceof DataError && /must stay/.test(error.message));
+  await synthScenes(join(root, 'one'), { count: 2, width: 40, height: 40 });
+  const before = await bytesOf(join(root, 'one'));
+  await symlink(join(root, 'one'), join(root, 'link'));
+  for (const [from, out] of [['one/sharp', 'one'], ['link/sharp', 'one'], ['one/blur', 'link'], ['one/sharp', 'one/sharp']]) {
+    await assert.rejects(synthPairs(join(root, from), join(root, out)), (error) => error instanceof DataError && /would be made from .*\.png, which lies in it and must stay/.test(error.message), `${from} ${out}`);
+    assert.deepEqual(await bytesOf(join(root, 'one')), before);
+  }
 
   const foreign = join(root, 'foreign');
   await mkdir(join(foreign, 'blur'), { recursive: true });

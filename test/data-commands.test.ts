@@ -108,6 +108,27 @@ test('prepare goes on where it was: whole outputs stay, missing and damaged ones
   assert.deepEqual(await filesBelow(out), ['blur/a.png', 'blur/b.png', 'blur/c.png', 'dataset.json', 'sharp/a.png', 'sharp/b.png', 'sharp/c.png']);
 });
 
+test('made again from a source that has changed, nothing of before is kept; into its own source nothing is made', async (t) => {
+  const root = await temporaryFolder(t), pairs = join(root, 'pairs'), frames = join(root, 'frames');
+  const make = {
+    prepare: (source: string, out: string) => prepareDataset(source, out, { scale: 1, crop: 0, format: 'folders' }),
+    average: (source: string, out: string) => averageFrames(source, out, { window: 3 }),
+  };
+  for (const [command, source] of [['prepare', pairs], ['average', frames]] as const) {
+    const fill = (seed: number) => writeTree(source, command === 'prepare' ? { 'sharp/a.png': noise(seed), 'blur/a.png': noise(seed + 1) } : { '0.png': noise(seed), '1.png': noise(seed + 1), '2.png': noise(seed + 2) });
+    const out = join(root, `of-${command}`), name = command === 'prepare' ? 'a' : '1';
+    await fill(1);
+    await make[command](source, out);
+    await fill(11);
+    assert.equal((await make[command](source, out)).kept, 0, command);
+    assert.deepEqual(await readRgb(join(out, `sharp/${name}.png`)), noise(command === 'prepare' ? 11 : 12));
+    const before = await filesBelow(out), from = command === 'prepare' ? out : join(out, 'sharp');
+    await assert.rejects(command === 'prepare' ? make.prepare(from, out) : averageFrames(from, out, { window: 1 }),
+      (error) => error instanceof DataError && /would be made from .*\.png, which lies in it and must stay; give another output folder/.test(error.message));
+    assert.deepEqual(await filesBelow(out), before);
+  }
+});
+
 test('prepare: what can not be done is said by name, and nothing of others is touched', async (t) => {
   const root = await temporaryFolder(t), source = join(root, 'pairs');
   await writePairs(source, ['a']);

@@ -41,9 +41,6 @@ export async function synthPairs(sharpDir: string, out: string, options: SynthPa
   const { seed = 0, recipe = 'shake' } = options;
   checkCount('count', options.count);
   const photos = await photosIn(sharpDir);
-  for (const half of ['blur', 'sharp']) {
-    if (resolve(out, half) === resolve(sharpDir)) throw new DataError(`${out}: its ${half}/ is the folder of the sharp photos, which must stay; give another output folder`);
-  }
   const count = options.count ?? photos.length;
   const settings = { from: 'photos', sharpDir: resolve(sharpDir), photos, count, seed, recipe };
   const jobs = Array.from({ length: count }, (_, i): Job => {
@@ -96,7 +93,7 @@ async function synth(out: string, settings: Recipe['settings'], jobs: readonly J
     taken.set(job.name, job);
   }
   const made = { command: 'data synth', settings }, files = jobs.flatMap(({ name }) => ['blur', 'sharp'].map((half) => join(half, `${name}.png`)));
-  await openOutput(out, made, files);
+  await openOutput(out, made, files, jobs.flatMap(({ from }) => ('photo' in from ? [from.photo] : [])));
   const kept = await runJobs(jobs, Math.min(workers, jobs.length), options);
   await finishOutput(out, made, files);
   return { out, pairs: jobs.length, kept };

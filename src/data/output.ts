@@ -2,14 +2,17 @@
  * A folder that a `data` command fills. Every file appears whole or not at all, and a command that was killed goes on where it
  * stopped: `dataset.json` records how the folder is made and of what, so that two recipes never mix.
  */
-import { mkdir, readFile, readdir, rm, rmdir } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, readdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, sep } from 'node:path';
 import sharp from 'sharp';
 import { DataError, messageOf } from '../errors.js';
 import { readRgb } from '../image/codec-node.js';
 import type { RgbImage } from '../image/image.js';
+import { placesOf } from '../place.js';
 import { version } from '../version.js';
 import { isLeftover, writeWhole } from '../write-whole.js';
+import { mapInOrder } from './in-order.js';
 
 const recordName = 'dataset.json';
 
@@ -20,19 +23,25 @@ export interface Recipe { command: string; settings: Record<string, string | num
 interface DatasetRecord extends Recipe {
   madeBy: string;
   files: readonly string[];
+  /** Sizes and times of what it is made from, as a hash: pictures of a source that has changed are made anew. */
+  sources?: string;
   /** Given again, the command makes everything anew; left out, only what is missing. */
   finished?: boolean;
 }
 
 /**
- * Creates the folder and those of its `files`, or goes on with one of the same recipe. One that is finished, or was made otherwise by
- * this program, is emptied of what it was made of. Throws DataError when the folder holds anything of another origin, and leaves all as it was.
+ * Creates the folder and those of its `files`, or goes on with one of the same recipe and the same `sources`, the files it is made from.
+ * One that is finished, or was made otherwise by this program, is emptied of what it was made of. Throws DataError when the folder holds
+ * a source, or anything of another origin, and leaves all as it was.
  */
-export async function openOutput(out: string, recipe: Recipe, files: readonly string[]): Promise<void> {
+export async function openOutput(out: string, recipe: Recipe, files: readonly string[], sources: readonly string[]): Promise<void> {
+  let fingerprint: string;
   try {
     await mkdir(out, { recursive: true });
+    await checkOutside(out, sources);
+    fingerprint = await fingerprintOf(sources);
     const earlier = await readRecord(out);
-    const goesOn = earlier && !earlier.finished && JSON.stringify([earlier.command, earlier.settings]) === JSON.stringify([recipe.command, recipe.settings]);
+    const goesOn = earlier && !earlier.finished && JSON.stringify([earlier.command, earlier.settings, earlier.sources]) === JSON.stringify([recipe.command, recipe.settings, fingerprint]);
     const ours = new Set(earlier?.files), kept = new Set(goesOn ? files : []);
     const unwanted: string[] = [];
     for await (const file of filesIn(out)) {
@@ -48,7 +57,23 @@ export async function openOutput(out: string, recipe: Recipe, files: readonly st
   } catch (error) {
     throw error instanceof DataError ? error : new DataError(`${out}: expected a folder to write to (${messageOf(error)})`, { cause: error });
   }
-  await writeRecord(out, { ...recipe, files });
+  await writeRecord(out, { ...recipe, files, sources: fingerprint });
+}
+
+/** What is made anew is deleted first: no source may lie there, by whatever link it is reached. */
+async function checkOutside(out: string, sources: readonly string[]): Promise<void> {
+  const inside = (await realpath(out)) + sep;
+  await mapInOrder(sources, async (source) => {
+    if ((await placesOf(source)).some((place) => place.startsWith(inside))) throw new DataError(`${out}: would be made from ${source}, which lies in it and must stay; give another output folder`);
+  });
+}
+
+async function fingerprintOf(sources: readonly string[]): Promise<string> {
+  const stamps = await mapInOrder(sources, async (source) => {
+    const { size, mtimeMs } = await stat(source).catch(() => ({ size: null, mtimeMs: null })); // reading it says what is wrong
+    return [size, mtimeMs];
+  });
+  return createHash('sha256').update(JSON.stringify(stamps)).digest('hex').slice(0, 16);
 }
 
 /** Records that everything is made. A command that doesn't call it looks, when it is given again, for what is missing. */
