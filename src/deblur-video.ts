@@ -12,6 +12,7 @@ import { AbortedError, messageOf, MissingError, throwIfAborted, UsageError, Vide
 import type { RgbImage } from './image/image.js';
 import { placeOf, placesOf, statOf } from './place.js';
 import type { Model } from './runtime/model.js';
+import { besideOf } from './write-whole.js';
 
 /** Extensions that are taken for videos, lower case. */
 export const videoExtensions = ['.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi'] as const;
@@ -54,10 +55,10 @@ export async function deblurVideo(model: Model, input: string, output: string, o
   await mkdir(dirname(output), { recursive: true }).catch((error: unknown) => {
     throw new VideoError(`${output}: can't be written (${messageOf(error)})`, { cause: error });
   });
-  const temporary = join(dirname(output), `.${basename(output, extname(output))}.${process.pid}.tmp${extname(output)}`);
+  const temporary = besideOf(output, extname(output));
 
   // From time 0 on, so that pictures and sound stay together where the first picture comes later.
-  const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', input, '-map', '0:v:0', '-vf', `fps=${stream.rate}:start_time=0,scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
+  const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', asFile(input), '-map', '0:v:0', '-vf', `fps=${stream.rate}:start_time=0,scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
   let encoder: Child | undefined;
   const result: DeblurredVideo = { input, output, width: 0, height: 0, frames: 0, fps: 0, tiles: 0, seconds: 0, device: model.device, model: model.name };
   const stop = (): void => { for (const child of [decoder, encoder]) child?.process.kill('SIGKILL'); };
@@ -95,18 +96,21 @@ export async function deblurVideo(model: Model, input: string, output: string, o
   return result;
 }
 
+/** A path as ffmpeg takes it: names with a colon are protocols to it, those with a dash options. */
+const asFile = (path: string): string => `file:${path}`;
+
 const scaleName = (matrix: Stream['matrix']): string => (matrix === 'bt709' ? 'bt709' : 'bt601');
 
 function encoderArguments(input: string, output: string, { width, height }: RgbImage, { rate, matrix }: Stream): string[] {
   const webm = extname(output).toLowerCase() === '.webm';
   const even = width % 2 === 0 && height % 2 === 0; // 4:2:0 halves both
-  return ['-v', 'error', '-nostdin', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`, '-r', rate, '-i', 'pipe:0', '-i', input,
+  return ['-v', 'error', '-nostdin', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`, '-r', rate, '-i', 'pipe:0', '-i', asFile(input),
     '-map', '0:v:0', '-map', '1:a?', '-c:a', 'copy', '-map_metadata', '1', ...(webm ? ['-c:v', 'libvpx-vp9', '-crf', '24', '-b:v', '0'] : ['-c:v', 'libx264', '-crf', '16']),
-    '-vf', `scale=out_color_matrix=${scaleName(matrix)}:out_range=tv`, '-pix_fmt', even ? 'yuv420p' : 'yuv444p', '-colorspace', matrix, '-color_range', 'tv', output];
+    '-vf', `scale=out_color_matrix=${scaleName(matrix)}:out_range=tv`, '-pix_fmt', even ? 'yuv420p' : 'yuv444p', '-colorspace', matrix, '-color_range', 'tv', asFile(output)];
 }
 
 async function probe(input: string): Promise<Stream> {
-  const child = run('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=height,avg_frame_rate,nb_frames,color_space:format=duration', '-of', 'json', input]);
+  const child = run('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=height,avg_frame_rate,nb_frames,color_space:format=duration', '-of', 'json', asFile(input)]);
   child.process.stdin.end();
   const [json, fault] = await Promise.all([text(child.process.stdout), child.end]);
   if (fault !== undefined) throw new VideoError(`${input}: can't be read as a video (${fault})`);

@@ -2,9 +2,16 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { hashText } from './random.js';
 
-/** Hidden, so that no dataset takes what a killed process left for a picture of its own. */
-const besideOf = (path: string): string => join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+/** Bytes of a name that leave room for what is added to it, where a name may have 255. */
+const mostBytes = 200;
+
+/** Where a file is written first. Hidden, so that no dataset takes what a killed process left for a picture of its own; `extension` is for programs that go by it. */
+export function besideOf(path: string, extension = ''): string {
+  const name = basename(path), start = Buffer.byteLength(name) <= mostBytes ? name : `${[...name].slice(0, 40).join('')}~${hashText(name).toString(16)}`;
+  return join(dirname(path), `.${start}.${process.pid}.tmp${extension}`);
+}
 
 /** Whether a file's name is one that a killed writer leaves. */
 export const isLeftover = (name: string): boolean => /^\..*\.\d+\.tmp$/.test(name);

@@ -170,6 +170,14 @@ test('a failed write leaves nothing of its own and what was there as it was', as
   assert.equal(await readFile(join(place, 'wide.jpg'), 'utf8'), 'earlier');
 });
 
+test('a name as long as file systems take is written', async () => {
+  const name = `${'写'.repeat(83)}.png`, place = join(folder, 'long');
+  await mkdir(place);
+  await writeImage(join(folder, name), noisyImage(8, 8));
+  assert.deepEqual((await deblur([join(folder, name)], join(place, name))).failed, []);
+  assert.deepEqual(await readdir(place), [name]);
+});
+
 test('a PNG called .jpg is refused, and told what it is; without a picture extension the content decides', async () => {
   const input = join(folder, 'really-png.jpg'), unnamed = join(folder, 'really-png'), png = await rawSharp(noisyImage(50, 40)).png().toBuffer();
   await writeFile(input, png);

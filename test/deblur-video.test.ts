@@ -1,7 +1,7 @@
 /** Videos through the user's ffmpeg: frames, sound, sizes, refusals, abort. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -113,6 +113,14 @@ test('on the command line', { skip }, async () => {
   child.stdout.on('data', (data) => { said += data; });
   assert.equal(await new Promise((resolve) => { child.on('close', resolve); }), 0);
   assert.match(said, /cli\.mp4 → .*cli\.deblurred\.mp4 {2}64×48, 3 frames, [\d.]+ a second, [\d.]+ s, identity on \w+\n$/);
+  const odd = join(folder, 'odd');
+  await mkdir(odd);
+  for (const name of ['12:30.mp4', '-c.mp4', `${'写'.repeat(82)}.mp4`]) {
+    await copyFile(source, join(odd, name));
+    const { status, stderr } = spawnSync(process.execPath, [program, 'deblur', '--model', identity, '-o', 'out', '--', name], { cwd: odd, encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    assert.equal(streamsOf(join(odd, 'out', name))[0].nb_read_packets, '3');
+  }
   await assert.rejects(videoOutput(source, source), UsageError);
   await assert.rejects(videoOutput(source, join(folder, 'x.png')), UsageError);
   assert.equal(await videoOutput(source, folder).catch(() => 'over itself'), 'over itself');
