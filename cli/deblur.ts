@@ -9,6 +9,7 @@ import { UsageError } from '../src/errors.js';
 import { openNamedModel } from '../src/open-model.js';
 import type { Progress } from '../src/progress.js';
 import { devices, type Device, type Model } from '../src/runtime/model.js';
+import { withInterrupt } from './interrupt.js';
 
 interface Flags {
   output?: string; model: string; device: string; tile?: string; strength: string; tta?: boolean; json?: boolean;
@@ -78,15 +79,11 @@ async function withModel<T>(flags: Flags, work: (model: Model, signal: AbortSign
   if (model.invents) note(`${model.name} was trained to look sharp: it may invent detail. Don't rely on letters, numbers or faces in its pictures`);
   if (model.choice && process.stderr.isTTY) note(`on ${model.choice}`);
 
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const bar = progressBar();
   try {
-    return await work(model, interrupted.signal, bar);
+    return await withInterrupt((signal) => work(model, signal, bar));
   } finally {
     bar.clear();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     await model.release();
   }
 }

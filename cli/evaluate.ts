@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander';
 import { splitNames, type AbOrder, type BlurFolder, type SplitName } from '../src/dataset.js';
 import { engines, evaluate, type Engine, type Evaluation } from '../src/evaluate.js';
 import type { MetricName, Protocol } from '../src/metrics/index.js';
+import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
 import { alignColumns, cropOption, metricsOption, metricTitles, protocolOption, scoreCells, shaveOption } from './score-table.js';
 
@@ -19,16 +20,9 @@ export function registerEvaluate(root: Command): void {
     .addOption(new Option('--ab <order>', 'order of side-by-side pairs (default: sharp-left)').choices(['sharp-left', 'blur-left']))
     .option('--json', 'print one JSON document')
     .action(async (model: string, { data, split, metrics, protocol, crop, shave, engine, blur: blurFolder, ab, json }: Flags) => {
-      const interrupted = new AbortController();
-      const interrupt = (): void => interrupted.abort();
-      process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-      try {
-        const evaluation = await withProgress((onProgress) =>
-          evaluate(model, data, { split, metrics, protocol, crop, shave, engine, blurFolder, ab, onProgress, signal: interrupted.signal }));
-        process.stdout.write(`${json ? JSON.stringify(evaluation) : tableLines(evaluation, metrics).join('\n')}\n`);
-      } finally {
-        process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-      }
+      const evaluation = await withInterrupt((signal) => withProgress((onProgress) =>
+        evaluate(model, data, { split, metrics, protocol, crop, shave, engine, blurFolder, ab, onProgress, signal })));
+      process.stdout.write(`${json ? JSON.stringify(evaluation) : tableLines(evaluation, metrics).join('\n')}\n`);
     });
 }
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { UsageError } from '../src/errors.js';
 import { runExperiments } from '../src/experiments.js';
 import { commandText } from './command-text.js';
+import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
 import { cropOption } from './score-table.js';
 import { deviceOption, positive } from './train.js';
@@ -37,19 +38,13 @@ export function registerExperiments(root: Command): void {
 
 async function run(names: string[], { output, evaluate, crop, exclude, device, ...flags }: Flags): Promise<void> {
   if (flags.steps !== undefined && flags.minutes !== undefined) throw new UsageError('--steps and --minutes: expected one of them');
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  try {
-    const { outcomes, report } = await withProgress((onProgress) => runExperiments(names, output, {
-      ...flags, device: deviceOption(device), report: { ...(evaluate.length > 0 && { data: evaluate }), crop, exclude, command: commandText() },
-      signal: stop.signal, onProgress, onNotice: (line) => process.stderr.write(`${line}\n`),
-    }));
-    for (const { name, error } of outcomes) if (error) process.stderr.write(`unshake: ${error.code}: ${name}: ${error.message}\n`);
-    const count = (outcome: string): number => outcomes.filter((other) => other.outcome === outcome).length;
-    process.stdout.write(`${report.page}: ${count('trained')} trained, ${count('finished')} finished before, ${count('failed')} failed\n`);
-    if (count('failed') > 0) process.exitCode = 1;
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  }
+  const note = (line: string): void => { process.stderr.write(`${line}\n`); };
+  const { outcomes, report } = await withInterrupt((signal) => withProgress((onProgress) => runExperiments(names, output, {
+    ...flags, device: deviceOption(device), report: { ...(evaluate.length > 0 && { data: evaluate }), crop, exclude, command: commandText() },
+    signal, onProgress, onNotice: note,
+  })), () => note('stopping; Ctrl-C again stops at once, and loses the steps since the last checkpoint'));
+  for (const { name, error } of outcomes) if (error) process.stderr.write(`unshake: ${error.code}: ${name}: ${error.message}\n`);
+  const count = (outcome: string): number => outcomes.filter((other) => other.outcome === outcome).length;
+  process.stdout.write(`${report.page}: ${count('trained')} trained, ${count('finished')} finished before, ${count('failed')} failed\n`);
+  if (count('failed') > 0) process.exitCode = 1;
 }

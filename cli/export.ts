@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { UsageError } from '../src/errors.js';
 import { exportModel } from '../src/export.js';
+import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
 
 interface Flags { output: string; half?: boolean; name?: string; license?: string }
@@ -19,16 +20,9 @@ export function registerExport(root: Command): void {
 
 async function run(model: string, { output, ...options }: Flags): Promise<void> {
   if (!output.endsWith('.onnx')) throw new UsageError(`-o should name an .onnx file, but is '${output}'`);
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  try {
-    const { bytes, traits, comparisons } = await withProgress((onProgress) => exportModel(model, output, { ...options, onProgress, signal: interrupted.signal }));
-    const tiles = traits.whole ? 'runs whole' : `tiles overlap by ${traits.overlap} pixels`;
-    process.stdout.write(`${model} → ${output}  ${(bytes / 1e6).toFixed(1)} MB, multiples of ${traits.multiple}, ${tiles}\n`);
-    const differences = comparisons.map(({ width, height, difference }) => `${difference.toExponential(1)} at ${width}×${height}`);
-    process.stdout.write(`largest difference from libtorch: ${differences.join(', ')}\n`);
-  } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-  }
+  const { bytes, traits, comparisons } = await withInterrupt((signal) => withProgress((onProgress) => exportModel(model, output, { ...options, onProgress, signal })));
+  const tiles = traits.whole ? 'runs whole' : `tiles overlap by ${traits.overlap} pixels`;
+  process.stdout.write(`${model} → ${output}  ${(bytes / 1e6).toFixed(1)} MB, multiples of ${traits.multiple}, ${tiles}\n`);
+  const differences = comparisons.map(({ width, height, difference }) => `${difference.toExponential(1)} at ${width}×${height}`);
+  process.stdout.write(`largest difference from libtorch: ${differences.join(', ')}\n`);
 }

@@ -4,6 +4,7 @@ import type { AbOrder, BlurFolder } from '../src/dataset.js';
 import { UsageError } from '../src/errors.js';
 import { report } from '../src/report.js';
 import { commandText } from './command-text.js';
+import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
 import { cropOption } from './score-table.js';
 
@@ -23,17 +24,10 @@ export function registerReport(root: Command): void {
     .action(async (runs: string[], { output, data, crop, exclude, blur: blurFolder, ab }: Flags) => {
       const unused = blurFolder !== undefined ? '--blur' : ab !== undefined ? '--ab' : undefined;
       if (data.length === 0 && unused) throw new UsageError(`${unused}: only with --data; a run's own pairs are read as its config.yaml says`);
-      const interrupted = new AbortController();
-      const interrupt = (): void => interrupted.abort();
-      process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-      try {
-        const { page, sets } = await withProgress((onProgress) => report(runs, output, {
-          ...(data.length > 0 && { data }), crop, exclude, blurFolder, ab, command: commandText(), onProgress, signal: interrupted.signal,
-          onNotice: (line) => process.stderr.write(`unshake: note: ${line}\n`),
-        }));
-        process.stdout.write(`${page}: ${sets.map(({ title, pairs, measured }) => `${measured} run${measured === 1 ? '' : 's'} on ${title} (${pairs} pairs)`).join('; ') || 'nothing could be measured'}\n`);
-      } finally {
-        process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-      }
+      const { page, sets } = await withInterrupt((signal) => withProgress((onProgress) => report(runs, output, {
+        ...(data.length > 0 && { data }), crop, exclude, blurFolder, ab, command: commandText(), onProgress, signal,
+        onNotice: (line) => process.stderr.write(`unshake: note: ${line}\n`),
+      })));
+      process.stdout.write(`${page}: ${sets.map(({ title, pairs, measured }) => `${measured} run${measured === 1 ? '' : 's'} on ${title} (${pairs} pairs)`).join('; ') || 'nothing could be measured'}\n`);
     });
 }

@@ -8,6 +8,7 @@ import { ranksFromEnvironment } from '../src/parallel.js';
 import { differences } from '../src/report/difference.js';
 import { runConfig } from '../src/run-folder.js';
 import { train, type TrainOptions } from '../src/train.js';
+import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
 
 interface Options {
@@ -16,7 +17,7 @@ interface Options {
 
 export const positive = (name: string, whole: boolean) => (text: string): number => {
   const value = Number(text);
-  if (!(value > 0) || (whole && !Number.isSafeInteger(value))) throw new UsageError(`${name}: expected a ${whole ? 'whole ' : ''}number above 0, received ${text}`);
+  if (!(value > 0 && Number.isFinite(value)) || (whole && !Number.isSafeInteger(value))) throw new UsageError(`${name}: expected a ${whole ? 'whole ' : ''}number above 0, received ${text}`);
   return value;
 };
 
@@ -34,7 +35,7 @@ async function settings(experiment: string, { out, data, steps, minutes, set, re
     }
     const own = runConfig(out), named = await loadConfig(experiment);
     if (named.name !== own.name) note(`${out} was begun as ${own.name}, and goes on as it; ${experiment} changes nothing`);
-    const config = { ...changeConfig(own, set, out), ...budget };
+    const config = parseConfig({ ...changeConfig(own, set, out), ...budget }, out);
     for (const { key, values: [was, now] } of differences([own, config])) note(`${key} was ${was ?? 'absent'} and is ${now ?? 'absent'} from here on`);
     return config;
   }
@@ -67,20 +68,15 @@ export function registerTrain(root: Command): void {
       const initFrom = options.initFrom === undefined ? undefined : await findModel(options.initFrom);
       const note = (line: string): void => { if (talks) process.stderr.write(`${line}\n`); };
       const config = await settings(experiment, options, note);
-      const stop = new AbortController();
-      const onSignal = (): void => stop.abort();
-      process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-      try {
+      const result = await withInterrupt((signal) => {
         const run = (rest: TrainOptions) => {
-          const all: TrainOptions = { device: deviceOption(options.device), resume: options.resume, initFrom: initFrom?.path, signal: stop.signal, ...rest };
+          const all: TrainOptions = { device: deviceOption(options.device), resume: options.resume, initFrom: initFrom?.path, signal, ...rest };
           return options.nproc > 1 ? trainInProcesses(config, options.out, options.nproc, all) : train(config, options.out, { ...all, ranks });
         };
-        const result = await (talks ? withProgress((onProgress) => run({ onProgress, onNotice: note })) : run({}));
-        if (!talks) return;
-        const best = result.best && Number.isFinite(result.best.psnr) ? `; best ${result.best.psnr.toFixed(2)} dB on the held-out pairs, at step ${result.best.step}` : '';
-        process.stdout.write(`${options.out}: ${result.step} steps in ${Math.round(result.seconds)} s${best}\n`);
-      } finally {
-        process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-      }
+        return talks ? withProgress((onProgress) => run({ onProgress, onNotice: note })) : run({});
+      }, () => note('stopping after this step; Ctrl-C again stops at once, and loses the steps since the last checkpoint'));
+      if (!talks) return;
+      const best = result.best && Number.isFinite(result.best.psnr) ? `; best ${result.best.psnr.toFixed(2)} dB on the held-out pairs, at step ${result.best.step}` : '';
+      process.stdout.write(`${options.out}: ${result.step} steps in ${Math.round(result.seconds)} s${best}\n`);
     });
 }

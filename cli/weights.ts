@@ -4,6 +4,7 @@ import { closest } from 'fastest-levenshtein';
 import { UsageError } from '../src/errors.js';
 import { catalogue, weightsNames, type WeightsName } from '../src/weights/catalogue.js';
 import { fetchWeights } from '../src/weights/fetch.js';
+import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
 
 function known(name: string): WeightsName {
@@ -23,15 +24,10 @@ export function registerWeights(root: Command): void {
 async function run(names: string[], { url }: { url?: string }): Promise<void> {
   const wanted = names.map(known);
   if (url !== undefined && wanted.length > 1) throw new UsageError('weights fetch: --url is of one file; fetch the others by themselves');
-  const interrupted = new AbortController();
-  const interrupt = (): void => interrupted.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  try {
+  await withInterrupt(async (signal) => {
     for (const name of wanted) {
-      const { path, bytes, downloaded } = await withProgress((onProgress) => fetchWeights(catalogue[name], { url, onProgress, signal: interrupted.signal }));
+      const { path, bytes, downloaded } = await withProgress((onProgress) => fetchWeights(catalogue[name], { url, onProgress, signal }));
       process.stdout.write(`${name}: ${path}  ${(bytes / 1e6).toFixed(1)} MB${downloaded ? '' : ', was there'}\n`);
     }
-  } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-  }
+  });
 }

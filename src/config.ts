@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { existsSync, readdirSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { closest } from 'fastest-levenshtein';
 import { parse, stringify } from 'yaml';
@@ -266,7 +266,7 @@ function assign(settings: Group, assignment: string): Group {
 
 /** The settings of a YAML file over those of the experiment that it extends. `readers` are the files that led here. */
 async function readSettings(experiment: string, readers: readonly string[]): Promise<Group> {
-  const shipped = fileURLToPath(new URL(`${experiment}.yaml`, experimentsFolder));
+  const shipped = join(fileURLToPath(experimentsFolder), `${experiment}.yaml`);
   const beside = resolve(readers.length > 0 ? dirname(readers[readers.length - 1]) : '.', experiment);
   const path = existsSync(shipped) && !experiment.includes('/') ? shipped : beside;
   if (readers.includes(path)) throw new ConfigError(`${path}: extends itself, by way of ${readers.join(', ')}`);

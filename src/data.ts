@@ -128,6 +128,7 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
       for (const [other, { stage: { crop: side, batchSize: count } }] of prepared) {
         if (other < step || other > step + ahead || side !== stage.crop || count !== stage.batchSize) prepared.delete(other);
       }
+      if (prepared.size === 0) checkFits(stage, ahead);
       for (let coming = step; coming <= step + ahead; coming++) {
         if (prepared.has(coming)) continue;
         const batch = make(coming, stage);
@@ -140,6 +141,13 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
     },
     close: () => pool.close(),
   };
+}
+
+/** Refuses batches that would take all memory before the first step. */
+function checkFits({ crop, batchSize }: Stage, ahead: number): void {
+  const need = (ahead + 1) * batchSize * crop * crop * 3 * 2, free = freeMemory();
+  const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
+  if (need > free) throw new ConfigError(`batchSize ${batchSize} and crop ${crop}: ${ahead + 1} batches that are prepared at a time need ${gib(need)} GiB, and ${gib(free)} GiB are free; take less of either`);
 }
 
 /** What decides which pairs are held out. */

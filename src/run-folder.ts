@@ -47,7 +47,9 @@ export function runConfig(path: string): Config {
   const file = join(path, 'config.yaml');
   if (!existsSync(file)) throw new CheckpointError(`${path}: there is nothing to resume: no config.yaml; train without --resume to begin anew`);
   try {
-    return parseConfig(parse(readFileSync(file, 'utf8')), file);
+    const settings = parse(readFileSync(file, 'utf8')) as unknown;
+    if (settings === null) throw new ConfigError(`${file}: expected the settings of a run; it is empty`);
+    return parseConfig(settings, file);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw new ConfigError(`${file}: not valid YAML (${messageOf(error)})`, { cause: error });

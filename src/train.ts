@@ -211,6 +211,8 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     const progress = minutes === null ? step / config.steps : seconds / (minutes * 60);
     const stage = stageAt(config, progress);
     const batch = await orSave(() => loader.batch(step, { crop: stage.crop, batchSize: stage.batchSize * config.accumulate }));
+    stop = !group && signal?.aborted === true; // several processes agree on it after the step
+    if (stop) break;
     if (group) seedStep(group, config.seed, step);
     const ownLosses = stepOrExplain(players, batch, step, progress);
     step++;

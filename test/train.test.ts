@@ -79,6 +79,7 @@ test('Ctrl-C saves where it stands, and --resume goes on from there', async () =
   assert.equal(code, 1);
   const stopped = Number(/unshake: ABORTED: stopped at step (\d+)/.exec(stderr)?.[1]);
   assert.ok(stopped >= 20 && existsSync(checkpoint(run, stopped)), stderr);
+  assert.match(stderr, /stopping after this step; Ctrl-C again stops at once/);
   ok(unshake('train', 'smoke', '--out', run, '--resume', '--steps', String(stopped + 3)));
   assert.deepEqual(readLog(run).map(({ step }) => step).slice(-3), [stopped + 1, stopped + 2, stopped + 3]);
 });
@@ -142,6 +143,11 @@ test('misuse is refused in one line, with the right exit code', () => {
     [['train', 'smoke', '--out', join(folder, 'x'), '--data', data, '--set', 'crop=5000'], 1, /DATA: .*crop/],
     [['train', 'smoke', '--out', join(folder, 'straight'), '--data', data], 1, /DATA: .*--resume continues it/],
     [['train', 'smoke', '--out', join(folder, 'straight'), '--resume', '--set', 'crop=32'], 2, /USAGE: --resume/],
+    [['train', 'smoke', '--out', join(folder, 'straight'), '--resume', '--minutes', 'Infinity'], 2, /USAGE: --minutes: expected a number above 0/],
+    [['train', join(folder, '50%.yaml'), '--out', join(folder, 'x')], 1, /CONFIG: .*50%\.yaml: no such experiment/],
+    [['train', 'a%2Fb', '--out', join(folder, 'x')], 1, /CONFIG: a%2Fb: no such experiment/],
+    [['train', `/${folder}/none.yaml`, '--out', join(folder, 'x')], 1, /CONFIG: .*none\.yaml: no such experiment/],
+    [['train', 'smoke', '--out', join(folder, 'x'), '--data', data, '--set', 'batchSize=1e9'], 1, /CONFIG: batchSize 1000000000 and crop \d+: 5 batches .* GiB are free/],
   ];
   for (const [args, status, message] of cases) {
     const result = unshake(...args);
