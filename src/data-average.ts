@@ -43,7 +43,7 @@ export function averageImages(frames: readonly RgbImage[], gamma = 2.2): RgbImag
 /**
  * Averages consecutive windows, none overlapping, of the frames in name order. A folder of frames gives OUT/blur and OUT/sharp; a
  * folder of such folders gives the GOPRO_Large shape, OUT/SEQUENCE/{blur,sharp}. Pairs are named by their middle frame, number
- * floor(n/2) of the window counted from 0. Throws DataError when there are fewer frames than one window, or they differ in size.
+ * floor(n/2) of the window counted from 0. A run that was killed goes on where it stopped, unless a frame has changed. Throws DataError when there are fewer frames than one window, or they differ in size.
  */
 export async function averageFrames(framesFolder: string, out: string, options: AverageOptions = {}): Promise<Averaged> {
   const { window = [7, 13] as const, gamma = 2.2, seed = 0, onProgress, signal } = options;

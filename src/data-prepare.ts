@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { DataError, UsageError } from './errors.js';
 import { besideEachOther, centreCrop, type RgbImage } from './image/image.js';
 import type { LongWork } from './progress.js';
-import { openDataset, readPair, type AbOrder, type BlurFolder, type Pair, type SplitName } from './dataset.js';
+import { isRealPair, openDataset, readPair, type AbOrder, type BlurFolder, type Pair, type SplitName } from './dataset.js';
 import { mapInOrder } from './data/in-order.js';
 import { isWritten, openOutput, writePng } from './data/output.js';
 import { scaleBilinear, scaleFilter } from './data/scale.js';
@@ -37,7 +37,7 @@ export interface Prepared {
 
 /**
  * Writes OUT/[SPLIT/]NAME.png (`ab`) or OUT/[SPLIT/]{blur,sharp}/NAME.png. A run that was killed goes on where it stopped: pictures
- * that are there and whole are kept. Throws DataError naming the file that is missing, unreadable or smaller than the crop.
+ * that are there and whole are kept, unless a source has changed. Throws DataError naming the file that is missing, unreadable or smaller than the crop.
  */
 export async function prepareDataset(source: string, out: string, options: PrepareOptions = {}): Promise<Prepared> {
   const { scale = 0.5, crop = 256, format = 'ab', blurFolder, sequences, ab, onProgress, signal } = options;
@@ -65,7 +65,7 @@ export async function prepareDataset(source: string, out: string, options: Prepa
   await openOutput(out, {
     command: 'data prepare',
     settings: { source: resolve(source), scale, filter: scaleFilter, crop, format, blurFolder: dataset.blurFolder ?? null, sequences: wanted ?? null, ab: ab ?? null },
-  }, jobs.flatMap(({ outputs }) => outputs), [...new Set(jobs.flatMap(({ pair: { sharp, blur } }) => ('file' in blur ? [sharp.file, blur.file] : [sharp.file])))]);
+  }, jobs.flatMap(({ outputs }) => outputs), [...new Set(jobs.flatMap(({ pair }) => (isRealPair(pair) ? [pair.sharp.file, pair.blur.file] : [pair.sharp.file])))]);
 
   const outcomes = await mapInOrder(jobs, async ({ pair, outputs }): Promise<'written' | 'kept'> => {
     const files = outputs.map((name) => join(out, name));
