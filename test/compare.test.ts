@@ -108,6 +108,22 @@ test('what is wrong is named: partners, sizes, damaged files, small pictures, cr
   await assert.rejects(compare(two, join(two, 'a.png')), failsWith('USAGE', 'two files or two folders'));
 });
 
+test('an answer that comes while the threads are being closed does not let the process end before them', async () => {
+  const [damaged, good] = ['damaged.png', 'good.png'].map((name) => join(folder, name));
+  await writeFile(damaged, 'no picture');
+  await writeImage(good, noisyImage(900, 700));
+  const script = `import { openMeasurePool } from '${new URL('../src/compare/pool.js', import.meta.url).href}';
+    const pool = openMeasurePool(2, { metrics: ['psnr'], protocol: 'clean' });
+    const [first, second] = ${JSON.stringify([damaged, good])}.map((file) => pool.measure({ name: file, files: { test: file, reference: file } }));
+    second.catch(() => {});
+    await first.catch(() => {});
+    for (const until = Date.now() + 1500; Date.now() < until;); // the second answer waits to be heard
+    await pool.close();
+    console.log('closed');`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  assert.deepEqual([stdout, stderr], ['closed\n', '']);
+});
+
 test('aborting ends it', async () => {
   const abort = new AbortController();
   await assert.rejects(compare(tests, references, { workers: 2, signal: abort.signal, onProgress: () => abort.abort() }), AbortedError);

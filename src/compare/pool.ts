@@ -35,11 +35,12 @@ export function openMeasurePool(threads: number, settings: MeasureSettings): Mea
     worker.unref(); // an idle thread doesn't keep the process alive
     worker.on('message', (answer: FromThread) => {
       const job = running.get(worker);
+      if (!job) return; // closed meanwhile: without the thread's end to wait for, the process would end before whoever awaits close()
       running.delete(worker);
       worker.unref();
       idle.push(worker);
-      if ('measured' in answer) job?.resolve(answer.measured);
-      else job?.reject(answer.error.code ? new UnshakeError(answer.error.code, answer.error.message) : new Error(`internal: ${answer.error.message}`));
+      if ('measured' in answer) job.resolve(answer.measured);
+      else job.reject(answer.error.code ? new UnshakeError(answer.error.code, answer.error.message) : new Error(`internal: ${answer.error.message}`));
       next();
     });
     worker.on('error', (error) => fail(new Error(`internal: a measuring thread failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error })));
