@@ -5,7 +5,7 @@ import type { Progress } from '../src/progress.js';
 /** Runs `work` with a progress bar that appears with the first report and goes when the work ends, however it does. */
 export async function withProgress<T>(work: (onProgress: (progress: Progress) => void) => Promise<T>): Promise<T> {
   if (!process.stderr.isTTY) return work(() => {});
-  const bar = new SingleBar({ format: '{bar} {value}/{total} {eta_formatted} {label}', stream: process.stderr, clearOnComplete: true, hideCursor: true });
+  const bar = new SingleBar({ format: '{bar} {value}/{total} {eta_formatted} {label}', stream: process.stderr, clearOnComplete: true });
   let started = false;
   try {
     return await work(({ done, total, label = '' }) => {

@@ -215,5 +215,6 @@ async function measureOverlap({ name, multiple }: Traits, radius: number, sessio
   if (!(influence[radius] <= tolerance.full)) {
     throw new ModelError(`${name}: a tile differs from the whole picture by ${influence[radius].toExponential(2)} beyond its overlap of ${radius} pixels; its receptive radius is larger, or it must be marked as whole`);
   }
-  return Math.min(radius, Math.max(32, Math.ceil(1.5 * influence.findIndex((difference) => difference <= unnoticed))));
+  const faint = influence.findIndex((difference) => difference <= unnoticed);
+  return faint < 0 ? radius : Math.min(radius, Math.max(32, Math.ceil(1.5 * faint)));
 }

@@ -57,7 +57,7 @@ async function makeSet(title: string, pairs: Pair[], crop: number | undefined, b
   const fingerprint = await Promise.all(pairs.map(async (pair) => {
     const pictures = isRealPair(pair) ? [pair.sharp, pair.blur] : [pair.sharp];
     const files = await Promise.all(pictures.map(async ({ file, half }) => {
-      const { size, mtimeMs } = await stat(file);
+      const { size, mtimeMs } = await stat(file).catch((error: unknown) => { throw new DataError(`${file}: can't be read (${messageOf(error)})`, { cause: error }); });
       return [size, mtimeMs, half];
     }));
     return [pair.name, files, isRealPair(pair) ? null : pair.blur];

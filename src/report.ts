@@ -198,7 +198,7 @@ const stopped = ({ step, planned }: ReportRun): string[] => (step < planned ? [`
 
 /** The outcome in a sentence or two, whatever it is. */
 function leadOf({ measured: { set, scores }, indices }: View): string {
-  const psnr = (list: SetScores['input']): number => summarise(indices.map((index) => list[index].clean)).mean.psnr!;
+  const psnr = (list: SetScores['input']): number => Number(summarise(indices.map((index) => list[index].clean)).mean.psnr!.toFixed(2)); // as the table prints it
   const input = psnr([...scores.values()][0].input);
   const runs = [...scores].map(([run, { output }]) => ({ label: run.label, psnr: psnr(output) })).sort((a, b) => b.psnr - a.psnr);
   const below = runs.filter((run) => run.psnr < input);

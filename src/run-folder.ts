@@ -15,6 +15,7 @@ export interface RunFolder {
   path: string;
   checkpoints: string;
   samples: string;
+  /** Throws DataError when the file can't be written. */
   log(entry: LogEntry): void;
 }
 
@@ -22,7 +23,13 @@ function open(path: string): RunFolder {
   const logFile = join(path, 'log.jsonl');
   return {
     path, checkpoints: join(path, 'checkpoints'), samples: join(path, 'samples'),
-    log: (entry) => appendFileSync(logFile, `${JSON.stringify(entry)}\n`),
+    log: (entry) => {
+      try {
+        appendFileSync(logFile, `${JSON.stringify(entry)}\n`);
+      } catch (error) {
+        throw new DataError(`${logFile}: can't be written (${messageOf(error)})`, { cause: error });
+      }
+    },
   };
 }
 

@@ -226,13 +226,14 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     const stepsPerSecond = (step - logged.step) / (seconds - logged.seconds), images = effectiveBatch(players, stage);
     const validation = last || step % config.validateEvery === 0 ? await orSave(() => validate(run)) : null;
     if (last || validation || step % config.logEvery === 0) {
-      run.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond * images), effectiveBatch: images, ...losses, ...validation });
+      await orSave(async () => run.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond * images), effectiveBatch: images, ...losses, ...validation }));
       logged = { step, seconds: elapsed() }; // validating is not counted as training speed
     }
     onProgress?.({ done: step, total: config.steps, label: [`${stepsPerSecond.toFixed(2)} steps/s`, ...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(' · ') });
     if (step % config.checkpointEvery === 0) checkpoint(run);
   }
 
+  if (run && !best && step > 0 && !stop) await orSave(() => validate(run)); // entered at its end: the last validation failed
   if (run) checkpoint(run);
   group?.barrier(); // nobody leaves while rank 0 still writes
   if (stop) throw new AbortedError(`stopped at step ${step} of ${config.steps}; the checkpoint is saved, and --resume continues`);

@@ -2,7 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -101,6 +101,25 @@ test('a picture that cannot be read costs no step: of the held-out pairs it is m
     copyFileSync(join(data, 'sharp', name), join(damaged, 'sharp', name));
   }
   assert.ok(outcomes.includes('first') && outcomes.includes('saved'), outcomes.join());
+});
+
+test('a log or a sample that cannot be written is named, the steps are saved, and a run whose last validation failed makes up for it', { skip }, async () => {
+  const settings = config({ steps: 3 });
+  for (const [file, name] of [['log.jsonl', 'no-log'], ['samples', 'no-samples']]) {
+    const out = join(folder, name), path = join(out, file), spoil = () => {
+      rmSync(path, { recursive: true });
+      if (file === 'samples') writeFileSync(path, '');
+      else mkdirSync(path);
+    };
+    const { error } = await run(name, settings, { onProgress: ({ done }) => { if (done === 2) spoil(); } });
+    assert.match(`${error?.code}: ${error?.message}`, file === 'samples' ? /^IMAGE: .*no-samples\/samples\/step-00000003\.png: can't be written/ : /^DATA: .*no-log\/log\.jsonl: can't be written/);
+    assert.deepEqual(steps(out), [3]);
+    rmSync(path, { recursive: true });
+    if (file === 'samples') mkdirSync(path);
+    const { best } = await train(settings, out, { resume: true });
+    assert.equal(best?.step, 3);
+    assert.ok(existsSync(join(out, 'checkpoints/best.safetensors')));
+  }
 });
 
 test('pairs that came or went since the checkpoint are told, and the best of the old ones is not compared', { skip }, async () => {
