@@ -56,7 +56,7 @@ function registerSynth(data: Command): void {
     .option('--count <n>', 'pairs; default one for each photo, or 100 scenes', countOf)
     .option('--seed <n>', 'another seed, other pairs', wholeNumberOf, 0)
     .option('--size <WxH>', 'with --scenes: size of the pictures (default 512x384)')
-    .addOption(new Option('--recipe <recipe>', 'shake: one camera-shake path a picture; photo: what cameras do').choices(blurRecipes).default('shake'))
+    .addOption(new Option('--recipe <recipe>', 'shake: one camera-shake path a picture; photo: what cameras do; uniform: one kernel for the whole picture, some with dark borders').choices(blurRecipes).default('shake'))
     .addOption(jsonOption())
     .action(async (paths: string[], options: { scenes?: boolean; count?: number; seed: number; size?: string; recipe: BlurRecipe; json?: boolean }) => {
       const { scenes = false, count, seed, recipe } = options;

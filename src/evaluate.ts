@@ -28,7 +28,7 @@ export interface EvaluateOptions extends LongWork {
   blurFolder?: BlurFolder;
 }
 
-export const evaluateDefaults = { split: 'test', shave: 0, ...measureDefaults } as const satisfies EvaluateOptions;
+const evaluateDefaults = { split: 'test', shave: 0, ...measureDefaults } as const satisfies EvaluateOptions;
 
 /** `secondsPerImage`: mean wall time of deblurring one decoded picture, nothing else running. The blurry input has none. */
 export interface EvaluationRow extends Summary { name: string; secondsPerImage?: number }

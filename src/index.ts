@@ -1,5 +1,5 @@
 /**
- * unshake as a library. Deblurring and metrics need npm only; training and export load libtorch through @unshake/libtorch when first called.
+ * unshake as a library. Deblurring and metrics need npm only; training and export are the command line's, and need libtorch.
  * Reading order of the sources: config → data → models → losses → train → evaluate → export → deblur.
  */
 export { deblur, releaseModels, type DeblurInputOptions } from './deblur-input.js';

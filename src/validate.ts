@@ -22,7 +22,7 @@ export const spread = <T>(items: readonly T[], count: number): T[] =>
   items.length <= count ? [...items] : Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]);
 
 /** N, 3, H, W in [0, 1] → the first image, 8-bit, rounded. */
-export function tensorToImage(x: Tensor): RgbImage {
+function tensorToImage(x: Tensor): RgbImage {
   const [, , height, width] = x.shape;
   const data = scope(() => toDtype(contiguous(permute(addScalar(mulScalar(x, 255), 0.5), [0, 2, 3, 1])), 'uint8').toArray() as Uint8Array); // truncation after + ½ rounds
   return { width, height, channels: 3, data: data.subarray(0, width * height * 3) };

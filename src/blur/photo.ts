@@ -1,6 +1,6 @@
 /**
  * The recipe `photo`: blur meant to resemble that of real photos and of GoPro's and REDS's pairs, so that a network
- * trained on it helps on pictures nobody synthesised. Drawn for each picture (shares are of all pictures):
+ * trained on it helps on pictures nobody synthesised. Drawn for each picture (shares are of the pictures that are blurred; those of roll and motion towards the scene, of those whose camera moves):
  *
  *   no blur at all           8 %   blur = sharp, byte for byte: a sharp photo must come back unharmed
  *   camera shift             all others, path lengths log-normal around 10 px (motion.ts)
@@ -27,7 +27,7 @@ import { addSensorNoise, boostHighlights } from './sensor.js';
 import { isOpen, momentsFor, openPath, randomShutter, type Shutter } from './shutter.js';
 import { kernelOfPath, type Path } from './trajectory.js';
 
-/** Shares of pictures, and sizes; each is drawn independently. */
+/** Shares of pictures; each is drawn independently. */
 export const photoShares = {
   unblurred: 0.08, roll: 0.45, zoom: 0.12, object: 0.2, stillBackground: 0.5, foreignObject: 0.5, highlights: 0.5, frames: 0.35, otherCurve: 0.5, noise: 0.6,
 } as const;

@@ -75,7 +75,7 @@ async function photosIn(folder: string): Promise<string[]> {
   const names = entries.filter((entry) => !entry.isDirectory() && !entry.name.startsWith('.') && isImageName(entry.name)).map(({ name }) => name).sort();
   if (names.length === 0) {
     const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-    throw new DataError(`${folder}: no photo in it (PNG, JPEG, WebP, TIFF or AVIF)${folders.length > 0 ? `; sub-folders are not searched, give one of them: ${folders.slice(0, 5).join(', ')}` : ''}`);
+    throw new DataError(`${folder}: no photo in it (PNG, JPEG, WebP, TIFF, AVIF or GIF)${folders.length > 0 ? `; sub-folders are not searched, give one of them: ${folders.slice(0, 5).join(', ')}` : ''}`);
   }
   return names;
 }

@@ -6,7 +6,7 @@ import { mixColours, type Colour } from './colour.js';
 export type Texture = (x: number, y: number) => Colour;
 
 /** Smooth noise in 0…1 with features of one unit: lattice values, interpolated by a quintic. */
-export function valueNoise(seed: number): (x: number, y: number) => number {
+function valueNoise(seed: number): (x: number, y: number) => number {
   const lattice = (i: number, j: number): number => {
     let h = Math.imul(i, 0x27d4eb2d) ^ Math.imul(j, 0x165667b1) ^ seed;
     h = Math.imul(h ^ (h >>> 15), 0x85ebca6b);
@@ -43,7 +43,7 @@ export function gradient(a: Colour, b: Colour, x: number, y: number, angle: numb
 }
 
 /** Bright in the middle of a spot, dark at `reach` from it: a lit ball. */
-export function ball(light: Colour, dark: Colour, x: number, y: number, reach: number): Texture {
+function ball(light: Colour, dark: Colour, x: number, y: number, reach: number): Texture {
   return (px, py) => mixColours(light, dark, Math.min(1, ((px - x) ** 2 + (py - y) ** 2) / (reach * reach)));
 }
 
@@ -71,7 +71,7 @@ export function dots(a: Colour, b: Colour, angle: number, period: number, radius
   };
 }
 
-export function clouds(a: Colour, b: Colour, seed: number, size: number): Texture {
+function clouds(a: Colour, b: Colour, seed: number, size: number): Texture {
   const noise = cloudNoise(seed, size);
   return (px, py) => mixColours(a, b, Math.min(1, Math.max(0, 2 * noise(px, py) - 0.5)));
 }

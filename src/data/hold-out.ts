@@ -10,7 +10,7 @@ export interface Candidates { path: string; train: Pair[]; val?: Pair[]; synthet
 export interface Division { train: Pair[]; validation: Pair[] }
 
 /** The share of scenes that is held out where no source has a `val/`. */
-export const heldOutShare = 0.05;
+const heldOutShare = 0.05;
 
 /** A number for a name that depends on the seed and on nothing else, so that adding pictures doesn't reshuffle the others. */
 function drawFor(seed: number, name: string): number {

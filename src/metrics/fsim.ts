@@ -25,7 +25,7 @@ export interface FsimOptions extends InputOptions {
 export const fsimDefaults = { chromatic: false, downsample: 'auto', negativeChroma: 'magnitude' } as const satisfies FsimOptions;
 
 /** Below this the filters, of wavelengths from 6 to 48 pixels, see nothing. */
-export const fsimMinimum = 16;
+const fsimMinimum = 16;
 
 const congruencyConstant = 0.85, gradientConstant = 160, chromaConstant = 200, chromaExponent = 0.03;
 const inPhase = [0.5959, -0.2746, -0.3213] as const, quadrature = [0.2115, -0.5227, 0.3112] as const;

@@ -20,12 +20,12 @@ export const mostPoints = 100;
 const bookkeeping = new Set(['step', 'seconds', 'imagesPerSecond', 'effectiveBatch', 'validationPsnr', 'validationInputPsnr']);
 
 /** Names of the losses of all runs, in the order in which they were first logged. */
-export function lossNames(runs: readonly LoggedRun[]): string[] {
+function lossNames(runs: readonly LoggedRun[]): string[] {
   return [...new Set(runs.flatMap(({ log }) => log.flatMap((entry) => Object.keys(entry).filter((key) => !bookkeeping.has(key)))))];
 }
 
 /** The logged values of one name; steps at which it was not logged, or was not a finite number, are left out. */
-export function pointsOf(log: readonly Logged[], name: string): Point[] {
+function pointsOf(log: readonly Logged[], name: string): Point[] {
   return log.flatMap((entry) => (Number.isFinite(entry[name]) ? [{ step: entry.step, value: entry[name] }] : []));
 }
 

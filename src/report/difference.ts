@@ -1,7 +1,7 @@
 /** In which settings configurations differ. */
 
 /** A nested object as `a.b.c` → value as text; lists by index. */
-export function flatten(value: unknown, path = ''): Map<string, string> {
+function flatten(value: unknown, path = ''): Map<string, string> {
   if (typeof value !== 'object' || value === null) return new Map([[path, value === null ? 'none' : String(value)]]);
   const entries = Object.entries(value);
   // A list of numbers, such as betas, reads best whole.

@@ -7,7 +7,7 @@ export class Html {
 }
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => entities[character]);
+const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => entities[character]);
 
 type Insert = Html | string | number | null | undefined | false | readonly Insert[];
 

@@ -42,7 +42,7 @@ function footnotes(): { mark: (remarks: readonly string[]) => string; texts: () 
   return { mark: (remarks) => remarks.map(mark).join('; '), texts: () => long.map((remark, i) => `Note ${i + 1}: ${remark}.`) };
 }
 
-export const belowInput = 'below the blurry input';
+const belowInput = 'below the blurry input';
 
 /** The blurry input, each run, and beside it the row that the report published (protocol report only). */
 export function scoreTable(caption: string, input: MeanAndStd, runs: readonly ScoreRow[], metrics: readonly MetricName[], { published }: { published: boolean }): Table {
