@@ -131,6 +131,8 @@ export function loadGenerator(path: string): { generator: Generator; info: Check
 }
 
 const stepName = /^step-(\d{8})\.safetensors$/;
+/** What a process leaves that is killed while it saves. */
+const leftover = /\.safetensors\.\d+\.tmp$/;
 
 export const checkpointPath = (folder: string, step: number): string => join(folder, `step-${String(step).padStart(8, '0')}.safetensors`);
 
@@ -145,9 +147,10 @@ export function listCheckpoints(folder: string): string[] {
   return names.filter((name) => stepName.test(name)).sort().map((name) => join(folder, name));
 }
 
-/** Deletes all but the newest `keep` step checkpoints. */
+/** Deletes all but the newest `keep` step checkpoints, and what killed processes left half written. */
 export function pruneCheckpoints(folder: string, keep: number): void {
-  for (const path of listCheckpoints(folder).slice(0, -keep)) rmSync(path, { force: true });
+  const torn = readdirSync(folder).filter((name) => leftover.test(name)).map((name) => join(folder, name));
+  for (const path of [...torn, ...listCheckpoints(folder).slice(0, -keep)]) rmSync(path, { force: true });
 }
 
 /** The newest checkpoint that reads; `skipped` names damaged ones. Throws CheckpointError when there is none. */

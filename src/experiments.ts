@@ -9,7 +9,7 @@ import { trainInProcesses } from './parallel-processes.js';
 import type { LongWork } from './progress.js';
 import { checkInputs, report, type Report, type ReportOptions } from './report.js';
 import { differences } from './report/difference.js';
-import { readLog, runConfig } from './run-folder.js';
+import { readLog, runConfig, timeWasUp } from './run-folder.js';
 import { train, type TrainOptions } from './train.js';
 
 export interface ExperimentsOptions extends LongWork {
@@ -101,7 +101,7 @@ function isFinished(run: Planned): boolean {
   }
   const { step } = newestCheckpoint(join(path, 'checkpoints')).info;
   const seconds = readLog(path).findLast((entry) => entry.step <= step)?.seconds ?? 0;
-  return step >= config.steps || (config.minutes !== null && seconds >= config.minutes * 60 - 0.001); // logged to a thousandth
+  return step >= config.steps || timeWasUp(config, seconds);
 }
 
 async function trainOne(run: Planned, { done, total }: { done: number; total: number }, { device, nproc = 1, signal, onNotice, onProgress }: ExperimentsOptions): Promise<void> {

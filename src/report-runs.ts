@@ -10,7 +10,7 @@ import type { Machine } from './machine.js';
 import { makeDiscriminator } from './models/index.js';
 import { complexityOf, type Complexity } from './report/complexity.js';
 import { differences } from './report/difference.js';
-import { readLogLines, readMachines, runConfig, type LogEntry } from './run-folder.js';
+import { readLogLines, readMachines, runConfig, timeWasUp, type LogEntry } from './run-folder.js';
 
 export interface ReportRun {
   path: string;
@@ -61,7 +61,7 @@ function readRun(path: string): ReportRun {
   const step = Math.max(last?.step ?? 0, savedStep(path)), seconds = last?.seconds ?? 0;
   const run: ReportRun = {
     path, label: '', experiment: '', config, log: entries, damagedLines: damaged, machines: readMachines(path),
-    step, seconds, planned: config.minutes !== null && seconds >= 60 * config.minutes ? step : config.steps, imagesPerSecond: speeds.length > 0 ? speeds[Math.floor(speeds.length / 2)] : null,
+    step, seconds, planned: timeWasUp(config, seconds) ? step : config.steps, imagesPerSecond: speeds.length > 0 ? speeds[Math.floor(speeds.length / 2)] : null,
     checkpoint: null, complexity: null,
   };
   try {

@@ -63,6 +63,9 @@ export function runConfig(path: string): Config {
   }
 }
 
+/** Whether a run's budget of time, if it has one, was used up by what its log says: that is rounded to a thousandth of a second. */
+export const timeWasUp = ({ minutes }: Pick<Config, 'minutes'>, seconds: number): boolean => minutes !== null && seconds >= minutes * 60 - 0.001;
+
 /** Entries of a run's log, and how many lines are none: a killed process may leave the last one half written. */
 export function readLogLines(path: string): { entries: LogEntry[]; damaged: number } {
   const file = join(path, 'log.jsonl');

@@ -126,7 +126,7 @@ export async function train(config: Config, out: string, options: TrainOptions =
   try {
     if (ranks) group = await joinRanks(ranks, config, device, signal);
     loader = await openData(config, device, ranks);
-    for (const stage of config.progressive) await loader.batch(0, stage); // hours away: pictures too small for it are named now
+    for (const stage of config.progressive) await loader.batch(0, stage); // hours away: a crop that hardly any picture holds is refused now
     if (group) checkAlike(group, loader.pairs, 'pictures', `all processes need the same data; here are ${loader.pairs}`);
     manualSeed(config.seed);
     players = makePlayers(config, device, { group, pairs: loader.pairs });

@@ -75,6 +75,13 @@ test('weights that gave an impossible loss are put aside, earlier ones stay; low
   assert.match(other.stderr, /^unshake: USAGE: --resume --set generator\.width=16: a run keeps it; expected a key under optimizer, /m);
 });
 
+test('what a process left that was killed while it saved goes with the next checkpoint', { skip }, async () => {
+  const { out } = await run('torn', config({ steps: 1 })), torn = join(out, 'checkpoints/step-00000002.safetensors.1.tmp');
+  writeFileSync(torn, 'half a checkpoint');
+  await train(config({ steps: 2 }), out, { resume: true });
+  assert.deepEqual(readdirSync(join(out, 'checkpoints')).sort(), ['best.safetensors', 'step-00000001.safetensors', 'step-00000002.safetensors']);
+});
+
 test('a budget of time belongs to the run', { skip }, async () => {
   const { out } = await run('timed', config({ steps: 100_000, minutes: 1e-6, schedule: { type: 'cosine' } }));
   assert.deepEqual([readLog(out).length, runConfig(out).minutes], [1, 1e-6]);
