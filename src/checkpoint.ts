@@ -131,7 +131,7 @@ export function loadGenerator(path: string): { generator: Generator; info: Check
 }
 
 const stepName = /^step-(\d{8})\.safetensors$/;
-/** What a process leaves that is killed while it saves. */
+/** What a process leaves that is killed while saveSafetensors() writes. */
 const leftover = /\.safetensors\.\d+\.tmp$/;
 
 export const checkpointPath = (folder: string, step: number): string => join(folder, `step-${String(step).padStart(8, '0')}.safetensors`);

@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { ConfigError, DataError } from './errors.js';
+import { gib } from './gib.js';
 import { freeMemory } from './memory.js';
 import { hashText, randomAt } from './random.js';
 import type { BlurRecipe } from './blur/index.js';
@@ -146,7 +147,6 @@ export async function openLoader(options: LoaderOptions): Promise<Loader> {
 /** Refuses batches that would take all memory before the first step. */
 function checkFits({ crop, batchSize }: Stage, ahead: number): void {
   const need = (ahead + 1) * batchSize * crop * crop * 3 * 2, free = freeMemory();
-  const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
   if (need > free) throw new ConfigError(`batchSize ${batchSize} and crop ${crop}: ${ahead + 1} batches that are prepared at a time need ${gib(need)} GiB, and ${gib(free)} GiB are free; take less of either`);
 }
 

@@ -6,6 +6,7 @@
  * shape. Samples stay integers: beside them only one tile, and the seams that wait for the next one, are held as numbers.
  */
 import { ModelError, throwIfAborted, UsageError } from './errors.js';
+import { gib } from './gib.js';
 import { largestSample, samplesLike, type Image } from './image/image.js';
 import { joinTile, newSeams, type Rows } from './image/join.js';
 import { mirrored, oneTile, orientation, tilesOfArea, tilesOfSide, type TilePlan } from './image/tiles.js';
@@ -139,7 +140,6 @@ function tooLarge(model: Model, { width, height }: Image, bytesPerPixel: number,
   const scale = Math.sqrt(limit / bytesPerPixel / (width * height));
   const fits = (length: number): number => Math.floor((length * scale) / model.multiple) * model.multiple;
   const size = fits(width) > 0 && fits(height) > 0 ? `scale the picture to ${fits(width)}×${fits(height)} or less` : 'free some memory';
-  const gib = (bytes: number): string => (bytes / gibibyte).toFixed(1);
   return new ModelError(`${model.name} must see the whole picture at once, and ${width}×${height} needs about ${gib(width * height * bytesPerPixel)} GiB where ${gib(limit)} GiB are free: ${size}, or use a --model that can be cut into tiles`);
 }
 

@@ -19,7 +19,7 @@ import { lossPanels, mostPoints, validationPanel, type Panel } from './report/cu
 import { tableMarkdown, escapeMarkdown } from './report/html.js';
 import { lossNotes } from './losses/notes.js';
 import { pageHtml, type PageSet, type ShownPicture } from './report/page.js';
-import { costTable, differenceTable, scoreTable, seedTable, type MeanAndStd, type ScoreRow, type Table } from './report/tables.js';
+import { costTable, differenceTable, printedPsnr, scoreTable, seedTable, type MeanAndStd, type ScoreRow, type Table } from './report/tables.js';
 import { writeWhole } from './write-whole.js';
 
 export interface ReportOptions extends LongWork {
@@ -198,7 +198,7 @@ const stopped = ({ step, planned }: ReportRun): string[] => (step < planned ? [`
 
 /** The outcome in a sentence or two, whatever it is. */
 function leadOf({ measured: { set, scores }, indices }: View): string {
-  const psnr = (list: SetScores['input']): number => Number(summarise(indices.map((index) => list[index].clean)).mean.psnr!.toFixed(2)); // as the table prints it
+  const psnr = (list: SetScores['input']): number => printedPsnr(summarise(indices.map((index) => list[index].clean)).mean);
   const input = psnr([...scores.values()][0].input);
   const runs = [...scores].map(([run, { output }]) => ({ label: run.label, psnr: psnr(output) })).sort((a, b) => b.psnr - a.psnr);
   const below = runs.filter((run) => run.psnr < input);

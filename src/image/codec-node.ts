@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import sharp, { type Metadata, type Sharp } from 'sharp';
 import { ImageError, messageOf } from '../errors.js';
+import { gib } from '../gib.js';
 import { freeMemory } from '../memory.js';
 import { writeWhole } from '../write-whole.js';
 import { littleEndian, uprightExif } from './exif.js';
@@ -140,7 +141,6 @@ const formatFamily: Record<Format, true> = { png: true, jpeg: true, webp: true, 
 /** Refuses a picture whose samples, decoded, would not fit: a file of a few bytes can claim any size. */
 async function checkMemory(file: Uint8Array, { width, height }: Metadata): Promise<void> {
   const need = 2 * await sampleBytes(file), free = freeMemory();
-  const gib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
   if (need > free) throw new Error(`${width}×${height} needs about ${gib(need)} GiB to be decoded, and ${gib(free)} GiB are free`);
 }
 

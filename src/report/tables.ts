@@ -25,8 +25,10 @@ function scoreCells(mean: Scores, std: Scores | null, metrics: readonly MetricNa
   });
 }
 
-/** The change that a reader sees: of the printed numbers, so that rows below the input are those that look so. */
-const gain = (mean: Scores, input: Scores): number => Number(mean.psnr!.toFixed(2)) - Number(input.psnr!.toFixed(2));
+/** The PSNR that a reader sees: it is what is compared, so that rows below the input are those that look so. */
+export const printedPsnr = ({ psnr }: Scores): number => Number(psnr!.toFixed(2));
+
+const gain = (mean: Scores, input: Scores): number => printedPsnr(mean) - printedPsnr(input);
 
 /** Title of the column of that change. */
 export const gainTitle = 'Δ PSNR';
