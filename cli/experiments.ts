@@ -5,12 +5,11 @@ import { runExperiments } from '../src/experiments.js';
 import { commandText } from './command-text.js';
 import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
+import { repeated } from './repeated.js';
 import { cropOption } from './score-table.js';
 import { deviceOption, positive } from './train.js';
 
 interface Flags { output: string; steps?: number; minutes?: number; seeds?: number[]; set: string[]; data?: string; evaluate: string[]; crop?: number; exclude: string[]; nproc: number; device: string }
-
-const repeated = (value: string, all: string[]): string[] => [...all, value];
 
 function seedsOf(text: string): number[] {
   const seeds = text.split(',').map((word) => (/^\d+$/.test(word.trim()) ? Number(word) : NaN));

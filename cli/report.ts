@@ -6,11 +6,10 @@ import { report } from '../src/report.js';
 import { commandText } from './command-text.js';
 import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
+import { repeated } from './repeated.js';
 import { cropOption } from './score-table.js';
 
 interface Flags { output: string; data: string[]; crop?: number; exclude: string[]; blur?: BlurFolder; ab?: AbOrder }
-
-const repeated = (value: string, all: string[]): string[] => [...all, value];
 
 export function registerReport(root: Command): void {
   root.command('report').description('runs → report.html, table.md, loss.svg and panels/: results beside the blurry input, curves, pictures, what differs')

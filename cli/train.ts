@@ -10,6 +10,7 @@ import { runConfig } from '../src/run-folder.js';
 import { train, type TrainOptions } from '../src/train.js';
 import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
+import { repeated } from './repeated.js';
 
 interface Options {
   out: string; data?: string; steps?: number; minutes?: number; set: string[]; resume?: boolean; initFrom?: string; limitPairs?: number; nproc: number; device: string;
@@ -55,7 +56,7 @@ export function registerTrain(root: Command): void {
     .option('--data <dir>', 'one dataset instead of the experiment\'s sources')
     .option('--steps <n>', 'length of the run', positive('--steps', true))
     .option('--minutes <m>', 'stop after this much training time; the learning rate follows the clock', positive('--minutes', false))
-    .option('--set <key=value>', 'change one setting, e.g. optimizer.lr=1e-4 (repeatable)', (value: string, all: string[]) => [...all, value], [])
+    .option('--set <key=value>', 'change one setting, e.g. optimizer.lr=1e-4 (repeatable)', repeated, [])
     .option('--resume', 'continue the run in --out from its newest checkpoint')
     .option('--init-from <model>', 'start from the weights of a checkpoint, a run, or a model exported from the same network')
     .option('--limit-pairs <n>', 'train on this many pairs only, drawn by the seed', positive('--limit-pairs', true))

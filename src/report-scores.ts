@@ -12,7 +12,7 @@ import { centreCrop, type RgbImage } from './image/image.js';
 import { conventions, protocolText, protocols, type MetricName } from './metrics/index.js';
 import type { LongWork } from './progress.js';
 import type { ReportRun } from './report-runs.js';
-import { spread } from './validate.js';
+import { spread } from './spread.js';
 import { version } from './version.js';
 import { writeWhole } from './write-whole.js';
 

@@ -8,6 +8,7 @@ import { besideEachOther, centreCrop, type RgbImage } from './image/image.js';
 import { psnr } from './metrics/psnr.js';
 import { makeGenerator, restore, type Generator } from './models/index.js';
 import { imagesToTensor, type Players } from './players.js';
+import { spread } from './spread.js';
 
 export interface Validation {
   /** Mean PSNR in dB, protocol clean, of the output and of the blurry input. */
@@ -16,10 +17,6 @@ export interface Validation {
   /** Blur | sharp | generated, a row a pair, up to four. */
   panel: RgbImage;
 }
-
-/** At most `count` pairs, evenly spread over the list. */
-export const spread = <T>(items: readonly T[], count: number): T[] =>
-  items.length <= count ? [...items] : Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]);
 
 /** N, 3, H, W in [0, 1] → the first image, 8-bit, rounded. */
 function tensorToImage(x: Tensor): RgbImage {

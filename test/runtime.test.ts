@@ -42,6 +42,18 @@ test('output follows input at many sizes, one after another and all at once', as
   await model.release();
 });
 
+test('a network that can\'t be opened again for another size says so, and is tried again at the next run', async (t) => {
+  const model = await openModel(identityModel()), size = (side: number): [Float32Array, number, number] => [new Float32Array(3 * side * side), side, side];
+  await model.run(...size(4));
+  const { InferenceSession } = await loadRuntime();
+  const create = t.mock.method(InferenceSession, 'create', () => Promise.reject(new Error('no memory left')));
+  await assert.rejects(model.run(...size(8)), (error) => error instanceof ModelError && error.message === "identity can't be opened again for 8×8 (no memory left)");
+  create.mock.restore();
+  assert.equal((await model.run(...size(8))).length, 3 * 8 * 8);
+  assert.equal((await model.run(...size(4))).length, 3 * 4 * 4);
+  await model.release();
+});
+
 test('the memory of a run is measured within a factor of two', async () => {
   const model = await openModel(wideModel(32, 2));
   const { bytesPerPixel, free } = await model.memory();

@@ -3,6 +3,7 @@
  * values: v ↦ (v/255)^γ before, its inverse after. γ = 2.2 is what GoPro's and REDS's blur was made with.
  */
 import type { RgbImage } from '../image/image.js';
+import { mirrored } from '../image/tiles.js';
 
 /** Interleaved RGB rows in linear light: 0 is black, 1 the sensor's white. Values above 1 are highlights not yet clipped. */
 export interface LinearImage { readonly width: number; readonly height: number; readonly data: Float32Array }
@@ -43,10 +44,7 @@ export const wholeOf = ({ width, height }: { width: number; height: number }): A
 /** Where index `i`, possibly outside, lies in a line of `n` samples. */
 export function borderIndex(i: number, n: number, border: Border): number {
   if (i >= 0 && i < n) return i;
-  if (border === 'replicate' || n === 1) return i < 0 ? 0 : n - 1;
-  const period = 2 * (n - 1);
-  const j = ((i % period) + period) % period;
-  return j < n ? j : period - j;
+  return border === 'reflect' ? mirrored(i, n) : i < 0 ? 0 : n - 1;
 }
 
 /** 8-bit RGB to linear light: an area of the picture (default: all of it) with `padding` more pixels on each side, beyond the picture's own edge by `border`. */

@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { DataError, messageOf } from '../errors.js';
 import { isImageName } from '../image/codec-node.js';
 import { kindOf } from '../place.js';
+import { spread } from '../spread.js';
 
 export interface Listing { folders: string[]; images: string[] }
 
@@ -69,8 +70,6 @@ async function halvesLookAlike(file: string): Promise<boolean | undefined> {
 
 /** Whether the pictures look like side-by-side pairs, by up to nine of them. Unreadable and blank ones don't vote; without any vote, yes. */
 export async function looksSideBySide(files: readonly string[]): Promise<boolean> {
-  const count = Math.min(9, files.length);
-  const chosen = Array.from({ length: count }, (_, i) => files[Math.floor((i * files.length) / count)]);
-  const votes = (await Promise.all(chosen.map(halvesLookAlike))).filter((vote) => vote !== undefined);
+  const votes = (await Promise.all(spread(files, 9).map(halvesLookAlike))).filter((vote) => vote !== undefined);
   return votes.filter(Boolean).length * 2 >= votes.length;
 }

@@ -31,15 +31,21 @@ export interface OrtHost {
 /** Networks run one call after another; nothing of ONNX Runtime is called twice at once. Throws ModelError when `session` isn't of a deblurring network. */
 export function ortModel(host: OrtHost, first: InferenceSession, traits: ModelTraits, file: string): Model {
   checkShape(first, file);
-  let session = first;
+  let session: InferenceSession | undefined = first;
   let shape: string | undefined, bytesPerPixel: number | undefined, inFloat32: Promise<Model | undefined> | undefined;
   const sessionFor = async (width: number, height: number): Promise<InferenceSession> => {
     // ONNX Runtime keeps the memory of every shape it has met, in pieces that fit no other. A session sees one shape (transposed it
     // needs the same pieces); for another one it is opened afresh, which takes milliseconds and keeps the process from growing.
     const wanted = `${Math.min(width, height)}×${Math.max(width, height)}`;
-    if (shape !== undefined && shape !== wanted) {
-      await session.release();
-      session = await host.create();
+    if (session && shape !== undefined && shape !== wanted) {
+      const before = session;
+      session = undefined; // should opening fail, the next run tries again
+      await before.release();
+    }
+    try {
+      session ??= await host.create();
+    } catch (error) {
+      throw new ModelError(`${traits.name} can't be opened again for ${width}×${height} (${brief(error)})`, { cause: error });
     }
     shape = wanted;
     return session;
@@ -53,7 +59,7 @@ export function ortModel(host: OrtHost, first: InferenceSession, traits: ModelTr
     memory: () => inOrder(async () => ({ bytesPerPixel: bytesPerPixel ??= await host.bytesPerPixel(), free: host.free() })),
     inFloat32: () => (inFloat32 ??= host.inFloat32()),
     release: () => inOrder(async () => {
-      await session.release();
+      await session?.release();
       await (await inFloat32)?.release();
     }),
   };
