@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Device } from '@unshake/libtorch';
-import { changeConfig, loadConfig, parseConfig, type Config } from '../src/config.js';
+import { parseConfig, type Config } from '../src/config.js';
 import { UsageError } from '../src/errors.js';
+import { changeConfig, loadConfig } from '../src/experiment-file.js';
 import { findModel } from '../src/model-path.js';
 import { trainInProcesses } from '../src/parallel-processes.js';
 import { ranksFromEnvironment } from '../src/parallel.js';

@@ -1,20 +1,15 @@
 /**
- * Every setting of a training run, its default, and the reason for it. An experiment is a small YAML file that changes some, of the defaults or
- * of the experiment it `extends`; `--set key=value` changes one more. Unknown keys are refused with the nearest name.
+ * Every setting of a training run, its default, and the reason for it. Unknown keys are refused with the nearest name. Experiments
+ * (experiment-file.ts) are small files that change some.
  */
-import { readFile } from 'node:fs/promises';
-import { existsSync, readdirSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { closest } from 'fastest-levenshtein';
-import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { blurRecipes } from './blur/index.js';
 import { augmentations } from './diff-augment.js';
-import { ConfigError, UsageError, messageOf } from './errors.js';
+import { ConfigError } from './errors.js';
 import { adversarialTypes } from './losses/adversarial.js';
 import { lpipsNetworks, perceptualTypes } from './losses/perceptual.js';
-import { experimentsFolder } from './paths.js';
+import { isGroup, merge, type Group } from './settings.js';
 
 const positiveInteger = z.int().positive();
 /** When a network is used, batch norm takes the running statistics of its training, instance norm each picture's own: either way a picture has one result. */
@@ -197,20 +192,6 @@ function explain(issue: z.core.$ZodIssue, settings: unknown): string {
   return `${path || 'the settings'}: ${issue.message.replace(/^Invalid input: /, '')}`;
 }
 
-type Group = Record<string, unknown>;
-const isGroup = (value: unknown): value is Group => typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** `changes` over `base`, group by group. A group that changes its `type` starts anew: the old type's settings say nothing about it. */
-function merge(base: Group, changes: Group): Group {
-  const merged = { ...base };
-  for (const [key, value] of Object.entries(changes)) {
-    const old = base[key];
-    const anew = !isGroup(old) || !isGroup(value) || (old.type !== undefined && value.type !== undefined && old.type !== value.type);
-    merged[key] = anew ? value : merge(old, value);
-  }
-  return merged;
-}
-
 /** Fills in what `fidelity: as-coded` means. Throws ConfigError where the report's program has no such run. */
 function withFidelity(settings: unknown, where: string): unknown {
   if (!isGroup(settings) || settings.fidelity !== 'as-coded') return settings;
@@ -236,69 +217,3 @@ export function parseConfig(settings: unknown, where: string): Config {
 
 /** What a run is called in tables and folders: the two fidelities of an experiment are two things. */
 export const experimentName = ({ name, fidelity }: Config): string => (fidelity === 'as-coded' ? `${name}-as-coded` : name);
-
-/** The YAML of a resolved configuration. */
-export const configToYaml = (config: Config): string => stringify(config);
-
-/** Names of the experiments that come with the package. */
-export function experimentNames(): string[] {
-  return readdirSync(fileURLToPath(experimentsFolder)).filter((name) => name.endsWith('.yaml')).map((name) => name.slice(0, -'.yaml'.length)).sort();
-}
-
-/** `settings` with `a.b.c=value` set; a group whose `type` changes starts anew, as in merge(). Throws ConfigError when it is no assignment, or a value lies in the way. */
-function assign(settings: Group, assignment: string): Group {
-  const at = assignment.indexOf('=');
-  if (at < 1) throw new ConfigError(`--set ${assignment}: expected key=value, for example --set optimizer.lr=1e-4`);
-  let value: unknown;
-  try {
-    value = parse(assignment.slice(at + 1));
-  } catch (error) {
-    throw new ConfigError(`--set ${assignment}: the value is not valid YAML (${messageOf(error).replace(/:$/, '')}); expected for example 2, true, [1, 2] or {type: l1}`, { cause: error });
-  }
-  const within = (holder: Group, [key, ...deeper]: string[]): Group => {
-    if (deeper.length === 0) return key === 'type' && holder.type !== value ? { type: value } : { ...holder, [key]: value };
-    const inner = holder[key] ?? {};
-    if (!isGroup(inner)) throw new ConfigError(`--set ${assignment}: ${key} is not a group of settings`);
-    return { ...holder, [key]: within(inner, deeper) };
-  };
-  return within(settings, assignment.slice(0, at).split('.'));
-}
-
-/** The settings of a YAML file over those of the experiment that it extends. `readers` are the files that led here. */
-async function readSettings(experiment: string, readers: readonly string[]): Promise<Group> {
-  const shipped = join(fileURLToPath(experimentsFolder), `${experiment}.yaml`);
-  const beside = resolve(readers.length > 0 ? dirname(readers[readers.length - 1]) : '.', experiment);
-  const path = existsSync(shipped) && !experiment.includes('/') ? shipped : beside;
-  if (readers.includes(path)) throw new ConfigError(`${path}: extends itself, by way of ${readers.join(', ')}`);
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    const names = experimentNames();
-    const by = readers.length > 0 ? `, which ${readers[readers.length - 1]} extends` : '';
-    throw new ConfigError(`${experiment}${by}: no such experiment (${messageOf(error)}); expected a YAML file or one of ${names.join(', ')}`);
-  });
-  let settings: unknown;
-  try {
-    settings = parse(text) ?? {};
-  } catch (error) {
-    throw new ConfigError(`${path}: not valid YAML (${messageOf(error)})`, { cause: error });
-  }
-  if (!isGroup(settings)) throw new ConfigError(`${path}: expected a mapping of settings`);
-  const { extends: parent, ...own }: Group = { name: basename(path).replace(/\.ya?ml$/, '').replace(/[^\w.-]/g, '-'), ...settings };
-  if (parent === undefined) return own;
-  if (typeof parent !== 'string') throw new ConfigError(`${path}: extends: expected the name of an experiment, or a YAML file, received ${JSON.stringify(parent)}`);
-  return merge(await readSettings(parent, [...readers, path]), own);
-}
-
-/** Reads an experiment (a name in experiments/, or a YAML path), what it `extends` first, and applies `key=value` assignments. Throws ConfigError. */
-export async function loadConfig(experiment: string, { set = [] }: { set?: readonly string[] } = {}): Promise<Config> {
-  return parseConfig(set.reduce(assign, await readSettings(experiment, [])), experiment);
-}
-
-/** What `--resume --set` may change: nothing that the weights, or the examples so far and their order, follow from. */
-const changeable = ['optimizer', 'discriminatorOptimizer', 'schedule', 'gradientClip', 'progressive', 'precision', 'threads', 'workers', 'logEvery', 'checkpointEvery', 'keepCheckpoints', 'validateEvery'];
-
-/** A begun run's settings with `key=value` assignments applied. Throws UsageError for a key that makes it another run. */
-export function changeConfig(config: Config, set: readonly string[], where: string): Config {
-  const fixed = set.find((assignment) => !changeable.includes(assignment.split(/[.=]/)[0]));
-  if (fixed !== undefined) throw new UsageError(`--resume --set ${fixed}: a run keeps it; expected a key under ${changeable.join(', ')}. For anything else begin a new run with --init-from ${where}`);
-  return parseConfig(set.reduce(assign, config as Group), where);
-}

@@ -4,9 +4,9 @@
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { configToYaml } from './config.js';
 import { openDataset, type AbOrder, type BlurFolder } from './dataset.js';
 import { AbortedError, DataError, UnshakeError, UsageError, messageOf } from './errors.js';
+import { configToYaml } from './experiment-file.js';
 import { writeImage } from './image/codec-node.js';
 import { besideEachOther } from './image/image.js';
 import { conventions, protocolText, protocols, summarise } from './metrics/index.js';

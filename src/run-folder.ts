@@ -2,9 +2,10 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { configToYaml, parseConfig, type Config } from './config.js';
+import { parseConfig, type Config } from './config.js';
 import { listCheckpoints } from './checkpoint.js';
 import { CheckpointError, ConfigError, DataError, messageOf } from './errors.js';
+import { configToYaml } from './experiment-file.js';
 import { describeMachine, type Machine } from './machine.js';
 import { writeWholeSync } from './write-whole.js';
 

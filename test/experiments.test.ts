@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { changeConfig, experimentNames, loadConfig, parseConfig, type Config } from '../src/config.js';
+import { parseConfig, type Config } from '../src/config.js';
 import { ConfigError } from '../src/errors.js';
+import { changeConfig, experimentNames, loadConfig } from '../src/experiment-file.js';
 import { experimentsFolder } from '../src/paths.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'unshake-experiments-'));

@@ -2,7 +2,8 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { channelsLast, l1Loss, manualSeed, noGrad, permute, rand, scope, tensor, type Tensor } from '@unshake/libtorch';
-import { loadConfig, parseConfig, type Config } from '../src/config.js';
+import { parseConfig, type Config } from '../src/config.js';
+import { loadConfig } from '../src/experiment-file.js';
 import { reportExperiments } from '../src/experiments.js';
 import { makeDiscriminator, makeGenerator, restore } from '../src/models/index.js';
 import { makePlayers, releasePlayers, trainStep, type Losses } from '../src/players.js';
