@@ -5,6 +5,7 @@ import { DataError, messageOf } from './errors.js';
 import type { RgbImage } from './image/image.js';
 import type { LongWork } from './progress.js';
 import { isRealPair, scanDataset, type AbOrder, type BlurFolder, type DatasetKind, type Pair, type Picture, type Problem, type SplitName } from './dataset.js';
+import { looksAlike } from './data/folders.js';
 import { mapInOrder } from './data/in-order.js';
 import { readRecord } from './data/output.js';
 import { readPicture } from './data/pair.js';
@@ -48,6 +49,7 @@ export async function checkDataset(path: string, { ab, blurFolder, onProgress, s
   const warnings: Problem[] = [];
   const seen = new Map<string, { split: SplitName; file: string }>();
   let swapped = 0, compared = 0;
+  const unlike: Pair[] = [];
   const unblurred: Record<string, number> = {};
   for (const [i, finding] of findings.entries()) {
     const { split, pair } = jobs[i];
@@ -64,6 +66,7 @@ export async function checkDataset(path: string, { ab, blurFolder, onProgress, s
     if (finding.blurIsSharper !== undefined) {
       compared++;
       if (finding.blurIsSharper) swapped++;
+      if (finding.unlike) unlike.push(pair);
     }
     if (finding.digest) {
       const other = seen.get(finding.digest);
@@ -74,6 +77,10 @@ export async function checkDataset(path: string, { ab, blurFolder, onProgress, s
   for (const [folder, count] of Object.entries(unblurred)) {
     warnings.push({ path: folder, message: `${count} pairs are identical: made by \`data synth --recipe photo\`, which leaves some photos unblurred` });
   }
+  if (unlike.length > 0) {
+    const names = unlike.slice(0, 3).map(({ name }) => name).join(', ') + (unlike.length > 3 ? ' …' : '');
+    warnings.push({ path, message: `in ${unlike.length} of ${compared} pairs the blurred and the sharp picture don't show the same (${names}): wrong partners?` });
+  }
   if (swapped * 2 > compared) {
     const cure = scan.kind === 'side-by-side' ? `try --ab ${ab === 'blur-left' ? 'sharp-left' : 'blur-left'}` : 'expected the blurred pictures in blur/, input/ or A/';
     warnings.push({ path, message: `in ${swapped} of ${compared} pairs the blurred picture is the sharper one: swapped? ${cure}` });
@@ -82,7 +89,7 @@ export async function checkDataset(path: string, { ab, blurFolder, onProgress, s
   return { path, kind: scan.kind ?? null, blurFolder: scan.blurFolder ?? null, splits, pairs, problems, warnings, ok: problems.length === 0 };
 }
 
-interface Finding { problems: Problem[]; size?: string; digest?: string; identical?: Problem; blurIsSharper?: boolean }
+interface Finding { problems: Problem[]; size?: string; digest?: string; identical?: Problem; blurIsSharper?: boolean; unlike?: boolean }
 
 async function inspect(pair: Pair): Promise<Finding> {
   const problems: Problem[] = [];
@@ -113,7 +120,7 @@ async function inspect(pair: Pair): Promise<Finding> {
     const identical = { path: pair.blur.file, message: `identical to its sharp partner${pair.blur.file === pair.sharp.file ? '' : ` ${pair.sharp.file}`}: expected a blurred picture` };
     return { problems, size, digest, identical };
   }
-  return { problems, size, digest, blurIsSharper: detail(blur) > detail(sharp) };
+  return { problems, size, digest, blurIsSharper: detail(blur) > detail(sharp), unlike: await looksAlike(blur, sharp) === false };
 }
 
 /** Whether `data synth` made the folder by a recipe that leaves some photos as they are, so that networks learn to. */

@@ -1,7 +1,7 @@
 /**
  * Folders → validated pairs. Three shapes are recognised, each at the root or inside `train/`, `val/`, `test/`:
  *
- *   folders       blur/ + sharp/, input/ + target/ or A/ + B/, with equal file stems
+ *   folders       blur/ + sharp/, input/ + target/ or A/ + B/, with equal file stems; the splits may also lie inside both, A/train + B/train
  *   side-by-side  pictures that hold both, sharp on the left (`ab: 'blur-left'` for the other order)
  *   gopro         the GOPRO_Large tree: SEQUENCE/{blur,blur_gamma,sharp}/FRAME.png
  *
@@ -79,6 +79,7 @@ export async function scanDataset(path: string, options: DatasetOptions = {}): P
   }
   const root = await listFolder(path);
   const splits = splitNames.filter((name) => root.folders.includes(name));
+  if (splits.length === 0 && await scanSplitsInside(scan, root.folders, options, problem)) return scan;
   for (const split of splits.length > 0 ? splits : (['all'] as const)) {
     const folder = split === 'all' ? path : join(path, split);
     const { kind, blurFolder, pairs } = await scanSplit(folder, { ...options, blurFolder: options.blurFolder ?? scan.blurFolder }, problem);
@@ -96,13 +97,14 @@ interface SplitScan { kind?: DatasetKind; blurFolder?: BlurFolder; pairs: Pair[]
 
 const folderPairs = [['blur', 'sharp'], ['input', 'target'], ['A', 'B']] as const;
 const known = 'blur/ + sharp/ (or input/ + target/, A/ + B/), side-by-side pairs, or the GOPRO_Large tree';
+const noBlurGamma = 'expected blur_gamma/, as in the GOPRO_Large tree; take blur';
 
 async function scanSplit(folder: string, options: DatasetOptions, problem: Report): Promise<SplitScan> {
   const { folders, images } = await listFolder(folder);
   const has = (name: string): boolean => folders.includes(name);
   const pair = folderPairs.find((names) => names.every(has));
   if (pair && !(options.blurFolder === 'blur_gamma' && has('blur_gamma'))) {
-    if (options.blurFolder === 'blur_gamma') problem(folder, 'expected blur_gamma/, as in the GOPRO_Large tree; take blur');
+    if (options.blurFolder === 'blur_gamma') problem(folder, noBlurGamma);
     return { kind: 'folders', pairs: await pairsOfFolders(folder, pair[0], pair[1], { prefix: '' }, options, problem) };
   }
   if (has('blur_gamma') && has('sharp')) return scanGopro(dirname(folder), [{ name: basename(folder), inside: new Set(folders) }], options, problem);
@@ -135,6 +137,28 @@ async function scanSplit(folder: string, options: DatasetOptions, problem: Repor
   }
   problem(folder, folders.length > 0 ? `expected ${known}; found only the folders ${folders.slice(0, 5).join(', ')}` : `empty: expected ${known}`);
   return { pairs: [] };
+}
+
+/** Splits inside the two folders of pairs (A/train + B/train), as pix2pix and DeblurGAN have them. Returns whether there are any. */
+async function scanSplitsInside(scan: Scan, folders: readonly string[], options: DatasetOptions, problem: Report): Promise<boolean> {
+  const names = folderPairs.find((pair) => pair.every((name) => folders.includes(name)));
+  if (!names) return false;
+  const inside = await Promise.all(names.map(async (name) => ({ folder: join(scan.path, name), ...await listFolder(join(scan.path, name)) })));
+  const [blur, sharp] = inside, needed = options.recipe === undefined ? inside : [sharp]; // a recipe makes the blur
+  const splits = splitNames.filter((split) => needed.some((half) => half.folders.includes(split)));
+  if (splits.length === 0) return false;
+  scan.kind = 'folders';
+  if (options.blurFolder === 'blur_gamma') problem(scan.path, noBlurGamma);
+  for (const { folder, folders: parts, images } of needed) {
+    const others = [...images, ...parts.filter((name) => !splitNames.some((split) => split === name))];
+    if (others.length > 0) problem(join(folder, others[0]), `expected all pictures inside ${splits.join('/, ')}/, as others are`);
+  }
+  for (const split of splits) {
+    const without = needed.find((half) => !half.folders.includes(split));
+    if (without) problem(join(without.folder, split), `no such folder: expected the partners of those in ${join((without === sharp ? blur : sharp).folder, split)}`);
+    else scan.splits[split] = await pairsOfFolders(scan.path, join(names[0], split), join(names[1], split), { prefix: '' }, options, problem);
+  }
+  return true;
 }
 
 async function scanGopro(folder: string, sequences: { name: string; inside: Set<string> }[], options: DatasetOptions, problem: Report): Promise<SplitScan> {

@@ -70,6 +70,15 @@ test('the wrong order, and pictures shared by two splits, are warnings', async (
   assert.ok(swapped.warnings.some(({ message }) => /in 4 of 4 pairs the blurred picture is the sharper one: swapped\? try --ab sharp-left/.test(message)));
 });
 
+test('pairs whose pictures show different things are a warning', async (t) => {
+  const root = await temporaryFolder(t);
+  for (let i = 0; i < 6; i++) await writeTree(root, { [`blur/${i}.png`]: blurredPair(i, 160, 128).blur, [`sharp/${i}.png`]: blurredPair(i < 2 ? i : i + 1, 160, 128).sharp });
+  const { warnings, ok } = await checkDataset(root);
+  assert.deepEqual([warnings, ok], [[{ path: root, message: "in 4 of 6 pairs the blurred and the sharp picture don't show the same (2, 3, 4 …): wrong partners?" }], true]);
+  for (let i = 0; i < 6; i++) await writeTree(root, { [`sharp/${i}.png`]: blurredPair(i, 160, 128).sharp });
+  assert.deepEqual((await checkDataset(root)).warnings, []);
+});
+
 test('pairs that data synth left unblurred on purpose are a warning', async (t) => {
   const root = await temporaryFolder(t);
   await writeTree(root, Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`photos/${i}.png`, noise(i, 32, 24)])));

@@ -28,6 +28,25 @@ for (const names of [['blur', 'sharp'], ['input', 'target'], ['A', 'B']] as cons
   });
 }
 
+test('splits inside both folders are splits, whatever the names: A/train + B/train', async (t) => {
+  const root = await temporaryFolder(t), { blur, sharp } = blurredPair(1);
+  for (const [split, stems] of [['train', ['00001', '00002', 'cat']], ['test', ['00001', 'dog']]] as const) {
+    for (const stem of stems) await writeTree(root, { [`A/${split}/${stem}.png`]: blur, [`B/${split}/${stem}.png`]: sharp });
+  }
+  const dataset = await openDataset(root);
+  assert.equal(dataset.kind, 'folders');
+  assert.deepEqual(Object.keys(dataset.splits), ['train', 'test']);
+  assert.deepEqual(pairsOf(dataset, 'train').map(({ name, scene }) => [name, scene]), [['00001', '00001'], ['00002', '00002'], ['cat', 'cat']]);
+  const [first] = pairsOf(dataset, 'test');
+  assert.deepEqual([first.sharp, first.blur], [{ file: join(root, 'B', 'test', '00001.png') }, { file: join(root, 'A', 'test', '00001.png') }]);
+
+  await writeTree(root, { 'A/val/x.png': blur });
+  await refused(root, /B\/val: no such folder: expected the partners of those in .*A\/val/);
+  assert.deepEqual(Object.keys((await openDataset(root, { recipe: 'shake' })).splits), ['train', 'test']);
+  await writeTree(root, { 'B/val/x.png': sharp, 'B/stray.png': sharp });
+  await refused(root, /B\/stray\.png: expected all pictures inside train\/, val\/, test\//);
+});
+
 test('side-by-side pairs: sharp left by default, blur left when said', async (t) => {
   const root = await temporaryFolder(t), { blur, sharp } = blurredPair(2);
   await writeTree(root, { 'train/1.png': besideEachOther([sharp, blur]), 'test/2.png': besideEachOther([sharp, blur]) });

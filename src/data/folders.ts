@@ -1,9 +1,10 @@
 /** Listing folders of pictures, and telling side-by-side pairs from single photos. */
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { DataError, messageOf } from '../errors.js';
 import { isImageName } from '../image/codec-node.js';
+import type { RgbImage } from '../image/image.js';
 import { kindOf } from '../place.js';
 import { spread } from '../spread.js';
 
@@ -38,34 +39,48 @@ export function stemOf(name: string): string {
   return name.slice(0, name.length - extname(name).length);
 }
 
+const side = 16;
+
+/** A picture as gray values, `width`×16. */
+const thumbnail = (picture: Sharp, width: number): Promise<Buffer> => picture.toColourspace('b-w').removeAlpha().resize(width, side, { fit: 'fill' }).raw({ depth: 'uchar' }).toBuffer();
+
 /**
- * Whether a picture looks like a pair side by side: it is twice as wide as high or wider, or its halves are alike, by the correlation of
- * 16×16 thumbnails after each row's mean is taken away (sky over ground makes the halves of any landscape alike, row by row).
- * `undefined` when the picture can't be read or has no contrast.
+ * Whether two 16×16 thumbnails, each row `stride` bytes, are of one picture, by their correlation after each row's mean is taken away (sky over
+ * ground makes any two landscapes alike, row by row). `undefined` when one has no contrast. Of 217 blurred pairs (GoPro, REDS, deshake_256) the
+ * least alike have 0.85; a blurred picture and a sharp one of another scene have 0.57 at most.
  */
-async function halvesLookAlike(file: string): Promise<boolean | undefined> {
-  const side = 16;
-  let pixels: Buffer;
-  try {
-    const { width, height } = (await sharp(file).metadata()).autoOrient;
-    if (width >= 2 * height) return width % 2 === 0;
-    pixels = await sharp(file).rotate().toColourspace('b-w').removeAlpha().resize(2 * side, side, { fit: 'fill' }).raw({ depth: 'uchar' }).toBuffer();
-  } catch {
-    return undefined;
-  }
-  let product = 0, left2 = 0, right2 = 0;
+function thumbnailsAlike(a: Buffer, b: Buffer, stride: number): boolean | undefined {
+  let product = 0, a2 = 0, b2 = 0;
   for (let y = 0; y < side; y++) {
-    const left = pixels.subarray(2 * side * y, 2 * side * y + side), right = pixels.subarray(2 * side * y + side, 2 * side * (y + 1));
+    const [left, right] = [a, b].map((all) => all.subarray(stride * y, stride * y + side));
     const mean = (row: Buffer): number => row.reduce((sum, value) => sum + value, 0) / side;
     const leftMean = mean(left), rightMean = mean(right);
     for (let x = 0; x < side; x++) {
-      const a = left[x] - leftMean, b = right[x] - rightMean;
-      product += a * b;
-      left2 += a * a;
-      right2 += b * b;
+      const l = left[x] - leftMean, r = right[x] - rightMean;
+      product += l * r;
+      a2 += l * l;
+      b2 += r * r;
     }
   }
-  return left2 * right2 > 0 ? product / Math.sqrt(left2 * right2) > 0.6 : undefined;
+  return a2 * b2 > 0 ? product / Math.sqrt(a2 * b2) > 0.6 : undefined;
+}
+
+/** Whether two pictures show the same, blurred or not. `undefined` when one has no contrast. */
+export async function looksAlike(a: RgbImage, b: RgbImage): Promise<boolean | undefined> {
+  const [left, right] = await Promise.all([a, b].map(({ data, width, height, channels }) => thumbnail(sharp(data, { raw: { width, height, channels } }), side)));
+  return thumbnailsAlike(left, right, side);
+}
+
+/** Whether a picture looks like a pair side by side: it is twice as wide as high or wider, or its halves are alike. `undefined` when it can't be read or has no contrast. */
+async function halvesLookAlike(file: string): Promise<boolean | undefined> {
+  try {
+    const { width, height } = (await sharp(file).metadata()).autoOrient;
+    if (width >= 2 * height) return width % 2 === 0;
+    const pixels = await thumbnail(sharp(file).rotate(), 2 * side);
+    return thumbnailsAlike(pixels, pixels.subarray(side), 2 * side);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether the pictures look like side-by-side pairs, by up to nine of them. Unreadable and blank ones don't vote; without any vote, yes. */
