@@ -6,7 +6,8 @@ import type { LongWork } from './progress.js';
 import { isRealPair, openDataset, readPair, type AbOrder, type BlurFolder, type Pair, type SplitName } from './dataset.js';
 import { mapInOrder } from './data/in-order.js';
 import { isWritten, openOutput, writePng } from './data/output.js';
-import { scaleBilinear, scaleFilter } from './data/scale.js';
+import { sizeOfPicture } from './data/pair.js';
+import { scaleBilinear, scaleFilter, scaledSize } from './data/scale.js';
 
 /** The GoPro test sequences that the report evaluates on, and how many pairs each has in GOPRO_Large: 534 in all. */
 export const reportTestSequences: Readonly<Record<string, number>> = {
@@ -65,7 +66,8 @@ export async function prepareDataset(source: string, out: string, options: Prepa
   await openOutput(out, {
     command: 'data prepare',
     settings: { source: resolve(source), scale, filter: scaleFilter, crop, format, blurFolder: dataset.blurFolder ?? null, sequences: wanted ?? null, ab: ab ?? null },
-  }, jobs.flatMap(({ outputs }) => outputs), [...new Set(jobs.flatMap(({ pair }) => (isRealPair(pair) ? [pair.sharp.file, pair.blur.file] : [pair.sharp.file])))]);
+  }, jobs.flatMap(({ outputs }) => outputs), [...new Set(jobs.flatMap(({ pair }) => (isRealPair(pair) ? [pair.sharp.file, pair.blur.file] : [pair.sharp.file])))],
+  async () => crop > 0 && mapInOrder(jobs, ({ pair }) => checkCrop(pair, scale, crop), { signal }));
 
   const outcomes = await mapInOrder(jobs, async ({ pair, outputs }): Promise<'written' | 'kept'> => {
     const files = outputs.map((name) => join(out, name));
@@ -73,11 +75,7 @@ export async function prepareDataset(source: string, out: string, options: Prepa
     const { blur, sharp } = await readPair(pair);
     const cut = (image: RgbImage): RgbImage => {
       const scaled = scaleBilinear(image, scale);
-      if (crop === 0) return scaled;
-      if (scaled.width < crop || scaled.height < crop) {
-        throw new DataError(`${pair.sharp.file}: ${image.width}×${image.height} becomes ${scaled.width}×${scaled.height}, smaller than the crop ${crop}×${crop}; take a larger scale or a smaller crop`);
-      }
-      return centreCrop(scaled, crop, crop);
+      return crop === 0 ? scaled : centreCrop(scaled, crop, crop);
     };
     const images = format === 'ab' ? [besideEachOther([cut(sharp), cut(blur)])] : [cut(blur), cut(sharp)];
     if ((await Promise.all(files.map((file, i) => isWritten(file, images[i].width, images[i].height)))).every(Boolean)) return 'kept';
@@ -96,6 +94,15 @@ export async function prepareDataset(source: string, out: string, options: Prepa
     scale, filter: scaleFilter, crop, format, blurFolder: dataset.blurFolder ?? null,
     sequences: dataset.kind === 'gopro' || wanted ? counts : {}, notes,
   };
+}
+
+async function checkCrop({ sharp }: Pair, scale: number, crop: number): Promise<void> {
+  const size = await sizeOfPicture(sharp);
+  if (!size) return;
+  const { width, height } = scaledSize(size, scale);
+  if (width < crop || height < crop) {
+    throw new DataError(`${sharp.file}: ${size.width}×${size.height} becomes ${width}×${height}, smaller than the crop ${crop}×${crop}; take a larger scale or a smaller crop`);
+  }
 }
 
 function listed(names: string[], most = 12): string {

@@ -148,6 +148,7 @@ test('errors name the file and what to do', async () => {
   await assert.rejects(synthPairs(photos, join(root, 'one'), { recipe: 'soft' as 'shake' }), UsageError);
   for (const count of [0, -1, 1.5, NaN]) await assert.rejects(synthScenes(join(root, 'x'), { count }), UsageError);
   await assert.rejects(synthScenes(join(root, 'x'), { seed: -1 }), UsageError);
+  await assert.rejects(synthScenes(join(root, 'x'), { width: 99_999_999, height: 3 }), (error) => error instanceof UsageError && /width: expected at most 16384 pixels, got 99999999/.test(error.message));
   await assert.rejects(synthScenes(join(photos, 'notes.txt', 'x')), DataError);
   await synthScenes(join(root, 'one'), { count: 2, width: 40, height: 40 });
   const before = await bytesOf(join(root, 'one'));

@@ -5,6 +5,7 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { synthScenes } from '../src/blur/synth.js';
 import { averageFrames, averageImages } from '../src/data-average.js';
 import { prepareDataset, reportTestSequences } from '../src/data-prepare.js';
 import { DataError, UsageError } from '../src/errors.js';
@@ -106,6 +107,17 @@ test('prepare goes on where it was: whole outputs stay, missing and damaged ones
   assert.deepEqual(await filesBelow(out), ['a.png', 'b.png', 'c.png', 'dataset.json']);
   await prepareDataset(source, out, { crop: 12, format: 'folders' });
   assert.deepEqual(await filesBelow(out), ['blur/a.png', 'blur/b.png', 'blur/c.png', 'dataset.json', 'sharp/a.png', 'sharp/b.png', 'sharp/c.png']);
+});
+
+test('what would fail, and another command, delete nothing of an earlier one', async (t) => {
+  const root = await temporaryFolder(t), source = join(root, 'pairs'), out = join(root, 'out');
+  await writePairs(source, ['a', 'b']);
+  await writePairs(source, ['c'], { width: 24, height: 20 });
+  await prepareDataset(source, out, { crop: 8, format: 'folders' });
+  const before = await filesBelow(out);
+  await assert.rejects(prepareDataset(source, out, { crop: 16 }), (error) => error instanceof DataError && /sharp\/c\.png: 24×20 becomes 12×10, smaller than the crop 16×16/.test(error.message));
+  await assert.rejects(synthScenes(out, { count: 1 }), (error) => error instanceof DataError && /out: expected .*earlier data synth; it holds what data prepare made\. Give another folder, or delete it$/.test(error.message));
+  assert.deepEqual(await filesBelow(out), before);
 });
 
 test('made again from a source that has changed, nothing of before is kept; into its own source nothing is made', async (t) => {

@@ -52,12 +52,17 @@ export async function synthPairs(sharpDir: string, out: string, options: SynthPa
   return synth(out, settings, jobs, options);
 }
 
+/** More than any camera has; a mistyped size would take hours. */
+const longestSide = 16384;
+
 /** Generates scenes (scenes.ts), blurs them and writes the pairs as synthPairs does, named 00000, 00001, … */
 export async function synthScenes(out: string, options: SynthScenesOptions = {}): Promise<SynthResult> {
   const { seed = 0, recipe = 'shake', count = 100, width = 512, height = 384 } = options;
   checkCount('count', count);
-  checkCount('width', width);
-  checkCount('height', height);
+  for (const [name, side] of [['width', width], ['height', height]] as const) {
+    checkCount(name, side);
+    if (side > longestSide) throw new UsageError(`${name}: expected at most ${longestSide} pixels, got ${side}`);
+  }
   const settings = { from: 'scenes', count, seed, recipe, width, height };
   const jobs = Array.from({ length: count }, (_, i): Job => (
     { name: String(i).padStart(5, '0'), index: i, seed, recipe, out, from: { width, height } }));

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, realpath, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, sep } from 'node:path';
 import sharp from 'sharp';
-import { DataError, messageOf } from '../errors.js';
+import { DataError, UnshakeError, messageOf } from '../errors.js';
 import { readRgb } from '../image/codec-node.js';
 import type { RgbImage } from '../image/image.js';
 import { placesOf } from '../place.js';
@@ -31,16 +31,20 @@ interface DatasetRecord extends Recipe {
 
 /**
  * Creates the folder and those of its `files`, or goes on with one of the same recipe and the same `sources`, the files it is made from.
- * One that is finished, or was made otherwise by this program, is emptied of what it was made of. Throws DataError when the folder holds
- * a source, or anything of another origin, and leaves all as it was.
+ * One that is finished, or was made with other settings, is emptied of what it was made of. Throws DataError when the folder holds
+ * a source, pairs of another command, or anything of another origin, and leaves all as it was; so it does when `check`, what else can be
+ * known beforehand, throws.
  */
-export async function openOutput(out: string, recipe: Recipe, files: readonly string[], sources: readonly string[]): Promise<void> {
+export async function openOutput(out: string, recipe: Recipe, files: readonly string[], sources: readonly string[], check: () => Promise<unknown> = async () => {}): Promise<void> {
   let fingerprint: string;
   try {
     await mkdir(out, { recursive: true });
     await checkOutside(out, sources);
     fingerprint = await fingerprintOf(sources);
     const earlier = await readRecord(out);
+    if (earlier && earlier.command !== recipe.command) {
+      throw new DataError(`${out}: expected a new or empty folder, or one of an earlier ${recipe.command}; it holds what ${earlier.command} made. Give another folder, or delete it`);
+    }
     const goesOn = earlier && !earlier.finished && JSON.stringify([earlier.command, earlier.settings, earlier.sources]) === JSON.stringify([recipe.command, recipe.settings, fingerprint]);
     const ours = new Set(earlier?.files), kept = new Set(goesOn ? files : []);
     const unwanted: string[] = [];
@@ -49,13 +53,14 @@ export async function openOutput(out: string, recipe: Recipe, files: readonly st
       if (!ours.has(file) && !isLeftover(basename(file))) throw new DataError(`${out}: expected a new or empty folder, or one of an earlier ${recipe.command}; it holds ${file}`);
       if (!kept.has(file)) unwanted.push(file);
     }
+    await check();
     for (const file of unwanted) {
       await rm(join(out, file), { force: true });
       for (let folder = dirname(file); folder !== '.'; folder = dirname(folder)) await rmdir(join(out, folder)).catch(() => {}); // stays while it holds anything
     }
     for (const folder of new Set(files.map(dirname))) await mkdir(join(out, folder), { recursive: true });
   } catch (error) {
-    throw error instanceof DataError ? error : new DataError(`${out}: expected a folder to write to (${messageOf(error)})`, { cause: error });
+    throw error instanceof UnshakeError ? error : new DataError(`${out}: expected a folder to write to (${messageOf(error)})`, { cause: error });
   }
   await writeRecord(out, { ...recipe, files, sources: fingerprint });
 }

@@ -1,9 +1,11 @@
 /** One blurred picture and its sharp partner: where they lie on disk, and how they are read. Plain data, so that it crosses to worker threads. */
+import sharp from 'sharp';
 import { DataError, messageOf } from '../errors.js';
 import { cropImage, type RgbImage } from '../image/image.js';
 import { readRgb } from '../image/codec-node.js';
 import { blurPhoto, type BlurRecipe } from '../blur/index.js';
 import { randomAt } from '../random.js';
+import type { Size } from './scale.js';
 
 /** A picture file, or one half of a side-by-side one. */
 export interface Picture { file: string; half?: 'left' | 'right' }
@@ -36,6 +38,16 @@ export async function readPicture(picture: Picture, decode: Decode = readRgb): P
   }
   const width = image.width / 2;
   return cropImage(image, picture.half === 'left' ? 0 : width, 0, width, image.height);
+}
+
+/** The size of what readPicture gives, from the file's header alone; undefined when that can't be read: reading the picture says why. */
+export async function sizeOfPicture({ file, half }: Picture): Promise<Size | undefined> {
+  try {
+    const { width, height } = (await sharp(file).metadata()).autoOrient;
+    return { width: half === undefined ? width : width / 2, height };
+  } catch {
+    return undefined;
+  }
 }
 
 /**

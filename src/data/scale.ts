@@ -3,6 +3,11 @@ import type { RgbImage } from '../image/image.js';
 /** What scaleBilinear does, for output and tables. */
 export const scaleFilter = 'bilinear without antialias, pixel centres aligned (at 1/2: the mean of 2×2 pixels)';
 
+export interface Size { width: number; height: number }
+
+/** What scaleBilinear makes of a size. */
+export const scaledSize = ({ width, height }: Size, scale: number): Size => ({ width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) });
+
 /**
  * Makes a picture smaller by a factor in (0, 1]; sizes are rounded. Bilinear interpolation at the aligned pixel centres, without
  * antialias, rounded to nearest: at exactly 1/2 the mean of 2×2 pixels, which is what OpenCV's INTER_LINEAR and torch's
@@ -10,7 +15,7 @@ export const scaleFilter = 'bilinear without antialias, pixel centres aligned (a
  */
 export function scaleBilinear(image: RgbImage, scale: number): RgbImage {
   if (!(scale > 0 && scale <= 1)) throw new RangeError(`expected a scale above 0 and at most 1, got ${scale}`);
-  const width = Math.max(1, Math.round(image.width * scale)), height = Math.max(1, Math.round(image.height * scale));
+  const { width, height } = scaledSize(image, scale);
   if (width === image.width && height === image.height) return image;
   const columns = taps(image.width, width), rows = taps(image.height, height);
   const data = new Uint8Array(width * height * 3), source = image.data, stride = image.width * 3;
