@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { distance } from 'fastest-levenshtein';
 import { parse, stringify } from 'yaml';
 import { parseConfig, type Config } from './config.js';
 import { ConfigError, UsageError, messageOf } from './errors.js';
@@ -22,8 +23,9 @@ async function readSettings(experiment: string, readers: readonly string[]): Pro
   if (readers.includes(path)) throw new ConfigError(`${path}: extends itself, by way of ${readers.join(', ')}`);
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     const names = experimentNames();
+    const near = names.find((name) => distance(name, experiment) <= 2);
     const by = readers.length > 0 ? `, which ${readers[readers.length - 1]} extends` : '';
-    throw new ConfigError(`${experiment}${by}: no such experiment (${messageOf(error)}); expected a YAML file or one of ${names.join(', ')}`);
+    throw new ConfigError(`${experiment}${by}: no such experiment (${messageOf(error)}); ${near ? `did you mean ${near}? ` : ''}expected a YAML file or one of ${names.join(', ')}`);
   });
   let settings: unknown;
   try {

@@ -8,7 +8,7 @@ import { checkpointPath, environmentOf, loadCheckpoint, loadGenerator, newestChe
 import type { Config } from './config.js';
 import { openLoader, type Batch, type Loader, type SourceSummary } from './data.js';
 import { checkLosses, checkWeights } from './divergence.js';
-import { AbortedError, CheckpointError, DivergedError, MissingError, TrainingError, messageOf } from './errors.js';
+import { AbortedError, CheckpointError, DivergedError, MissingError, TrainingError, UsageError, messageOf } from './errors.js';
 import { writeImage } from './image/codec-node.js';
 import { readWeights } from './onnx/weights.js';
 import { checkAlike, deviceOf, explainLoss, joinRanks, meet, seedStep, shareState, threadsOf, type Meeting, type Ranks } from './parallel.js';
@@ -93,6 +93,7 @@ function resume(out: string, config: Config, players: Players, notice: (line: st
   const { path, skipped } = newestCheckpoint(join(out, 'checkpoints'));
   for (const reason of skipped) notice(`skipped a damaged checkpoint: ${reason}`);
   const { step, best, environment } = loadCheckpoint(path, players);
+  if (config.steps < step) throw new UsageError(`${out}: is at step ${step} already, and ${config.steps} steps would end before; --steps can only extend a run. For a shorter one begin anew`);
   const now = environmentOf(players);
   const changed = (Object.keys(now) as (keyof typeof now)[]).filter((key) => environment[key] !== undefined && environment[key] !== now[key]);
   for (const key of changed) notice(`${key} was ${environment[key]} when the checkpoint was written and is ${now[key]} now: the continuation will not be bit-identical`);
@@ -114,7 +115,7 @@ function stepOrExplain(players: Players, batch: Batch, step: number, progress: n
 
 /**
  * Trains a run into the folder `out`. Throws DataError, ConfigError, CheckpointError, MissingError (no libtorch, no device), TrainingError (a step
- * can't be computed), DivergedError (a loss that is no number, or a pixel loss beyond that of any two pictures), ParallelError (another process is
+ * can't be computed), UsageError (it is beyond `steps` already), DivergedError (a loss that is no number, or a pixel loss beyond that of any two pictures), ParallelError (another process is
  * gone), AbortedError when the signal fires. Between two steps, whatever ends a run first saves a checkpoint.
  */
 export async function train(config: Config, out: string, options: TrainOptions = {}): Promise<TrainResult> {

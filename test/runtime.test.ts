@@ -1,6 +1,7 @@
 /** Opening networks: metadata, devices, refusals, several sizes in a row, several callers at once. */
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -106,7 +107,11 @@ test('what is not a usable model is refused', async () => {
 
 test('MODEL is a shipped name, an ONNX file, a checkpoint or a run', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'unshake-'));
-  for (const name of await shippedModels()) assert.equal((await findModel(name)).kind, 'onnx');
+  for (const name of await shippedModels()) {
+    const { kind, path } = await findModel(name), card = path.replace(/onnx$/, 'md');
+    assert.equal(kind, 'onnx');
+    assert.ok((await readFile(card, 'utf8')).includes(createHash('sha256').update(await readFile(path)).digest('hex')), `${card} has another SHA-256`);
+  }
   const onnx = join(folder, 'a.onnx'), checkpoint = join(folder, 'b.safetensors'), text = join(folder, 'c.txt');
   for (const path of [onnx, checkpoint, text]) await writeFile(path, 'x');
   assert.deepEqual(await findModel(onnx), { kind: 'onnx', path: onnx });

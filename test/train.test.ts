@@ -82,6 +82,9 @@ test('Ctrl-C saves where it stands, and --resume goes on from there', async () =
   assert.match(stderr, /stopping after this step; Ctrl-C again stops at once/);
   ok(unshake('train', 'smoke', '--out', run, '--resume', '--steps', String(stopped + 3)));
   assert.deepEqual(readLog(run).map(({ step }) => step).slice(-3), [stopped + 1, stopped + 2, stopped + 3]);
+  const config = readFileSync(join(run, 'config.yaml'), 'utf8'), shorter = unshake('train', 'smoke', '--out', run, '--resume', '--steps', '3');
+  assert.deepEqual([shorter.status, readFileSync(join(run, 'config.yaml'), 'utf8')], [2, config]);
+  assert.match(shorter.stderr, /interrupted: is at step \d+ already, and 3 steps would end before; --steps can only extend a run/);
 });
 
 test('a loss that is not a number ends the run with step and file names; earlier checkpoints stay', () => {
@@ -132,7 +135,7 @@ test('--limit-pairs trains on that many pairs', () => {
 test('misuse is refused in one line, with the right exit code', () => {
   const cases: [string[], number, RegExp][] = [
     [['train', 'smoke'], 2, /USAGE: .*--out/],
-    [['train', 'smok', '--out', join(folder, 'x')], 1, /CONFIG: smok: no such experiment .*smoke/],
+    [['train', 'smok', '--out', join(folder, 'x')], 1, /CONFIG: smok: no such experiment .*; did you mean smoke\? expected a YAML file or one of/],
     [['train', 'smoke', '--out', join(folder, 'x'), '--set', 'batchsize=3'], 1, /CONFIG: .*unknown key batchsize: did you mean batchSize\?/],
     [['train', 'smoke', '--out', join(folder, 'x'), '--set', 'steps'], 1, /CONFIG: --set steps: expected key=value/],
     [['train', 'smoke', '--out', join(folder, 'x'), '--set', 'crop=x'], 1, /CONFIG: .*crop: expected number/],
