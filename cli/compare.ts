@@ -5,9 +5,9 @@ import { goproSequence } from '../src/dataset.js';
 import { UsageError } from '../src/errors.js';
 import type { MetricName, Protocol } from '../src/metrics/index.js';
 import { withProgress } from './progress.js';
-import { alignColumns, cropOption, metricsOption, metricTitles, protocolOption, scoreCells } from './score-table.js';
+import { alignColumns, cropOption, metricsOption, metricsOf, metricTitles, protocolOption, scoreCells } from './score-table.js';
 
-interface Flags { metrics: MetricName[]; protocol: Protocol; crop?: number; json?: boolean; csv?: boolean }
+interface Flags { metrics?: MetricName[]; protocol: Protocol; crop?: number; json?: boolean; csv?: boolean }
 
 export function registerCompare(root: Command): void {
   root.command('compare').description('measure pictures against references: PSNR, SSIM, MS-SSIM, FSIM, FSIMc, VIF')
@@ -18,12 +18,13 @@ export function registerCompare(root: Command): void {
       if (json && csv) throw new UsageError('--json and --csv: expected one of them');
       const comparison = await withProgress((onProgress) => compare(test, reference, { metrics, protocol, crop, onProgress }));
       for (const note of comparison.notes) process.stderr.write(`unshake: note: ${note}\n`);
-      const lines = json ? [JSON.stringify(comparison)] : csv ? csvLines(comparison, metrics) : tableLines(comparison, metrics);
+      const lines = json ? [JSON.stringify(comparison)] : csv ? csvLines(comparison) : tableLines(comparison);
       process.stdout.write(`${lines.join('\n')}\n`);
     });
 }
 
-function tableLines({ protocol, crop, pairs, mean, std, sequences, conventions }: Comparison, metrics: readonly MetricName[]): string[] {
+function tableLines({ protocol, crop, pairs, mean, std, sequences, conventions }: Comparison): string[] {
+  const metrics = metricsOf(mean);
   const row = (title: string, scores: Comparison['mean']): string[] => [title, ...scoreCells(scores, metrics)];
   const header = ['pair', ...metrics.map((metric) => metricTitles[metric])];
   const grouped = Object.entries(sequences).map(([name, sequence]) => row(`${name} (${sequence.pairs})`, sequence.mean));
@@ -36,7 +37,8 @@ function tableLines({ protocol, crop, pairs, mean, std, sequences, conventions }
   ];
 }
 
-function csvLines({ protocol, crop, pairs }: Comparison, metrics: readonly MetricName[]): string[] {
+function csvLines({ protocol, crop, pairs, mean }: Comparison): string[] {
+  const metrics = metricsOf(mean);
   const quoted = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   return [
     ['name', 'sequence', 'protocol', 'crop', ...metrics].join(','),

@@ -5,9 +5,9 @@ import { engines, evaluate, type Engine, type Evaluation } from '../src/evaluate
 import type { MetricName, Protocol } from '../src/metrics/index.js';
 import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
-import { alignColumns, cropOption, metricsOption, metricTitles, protocolOption, scoreCells, shaveOption } from './score-table.js';
+import { alignColumns, cropOption, metricsOption, metricsOf, metricTitles, protocolOption, scoreCells, shaveOption } from './score-table.js';
 
-interface Flags { data: string; split: SplitName; metrics: MetricName[]; protocol: Protocol; crop?: number; shave: number; engine?: Engine; blur?: BlurFolder; ab?: AbOrder; json?: boolean }
+interface Flags { data: string; split: SplitName; metrics?: MetricName[]; protocol: Protocol; crop?: number; shave: number; engine?: Engine; blur?: BlurFolder; ab?: AbOrder; json?: boolean }
 
 export function registerEvaluate(root: Command): void {
   root.command('evaluate').description("measure a model's output on a dataset, beside the blurry input itself")
@@ -22,11 +22,12 @@ export function registerEvaluate(root: Command): void {
     .action(async (model: string, { data, split, metrics, protocol, crop, shave, engine, blur: blurFolder, ab, json }: Flags) => {
       const evaluation = await withInterrupt((signal) => withProgress((onProgress) =>
         evaluate(model, data, { split, metrics, protocol, crop, shave, engine, blurFolder, ab, onProgress, signal })));
-      process.stdout.write(`${json ? JSON.stringify(evaluation) : tableLines(evaluation, metrics).join('\n')}\n`);
+      process.stdout.write(`${json ? JSON.stringify(evaluation) : tableLines(evaluation).join('\n')}\n`);
     });
 }
 
-function tableLines({ data, split, blurFolder, protocol, crop, shave, engine, device, pairs, rows, conventions }: Evaluation, metrics: readonly MetricName[]): string[] {
+function tableLines({ data, split, blurFolder, protocol, crop, shave, engine, device, pairs, rows, conventions, notes }: Evaluation): string[] {
+  const metrics = metricsOf(rows[0].mean);
   const cells = rows.map(({ name, mean, std, secondsPerImage }) => {
     const deviations = scoreCells(std, metrics);
     return [name, ...scoreCells(mean, metrics).map((value, i) => `${value} ± ${deviations[i]}`), secondsPerImage?.toFixed(2) ?? ''];
@@ -36,6 +37,6 @@ function tableLines({ data, split, blurFolder, protocol, crop, shave, engine, de
     '', ...alignColumns([['', ...metrics.map((metric) => metricTitles[metric]), 's/image'], ...cells]), '',
     `engine ${engine} on ${device}; outputs rounded to 8 bits`,
     `protocol ${protocol}: ${conventions.protocol}`,
-    ...metrics.map((metric) => `${metricTitles[metric]}: ${conventions[metric]}`),
+    ...metrics.map((metric) => `${metricTitles[metric]}: ${conventions[metric]}`), ...notes,
   ];
 }

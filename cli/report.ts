@@ -1,7 +1,7 @@
 /** `unshake report`: runs → one page. */
 import { Option, type Command } from 'commander';
 import type { AbOrder, BlurFolder } from '../src/dataset.js';
-import { UsageError } from '../src/errors.js';
+import { DataError, UsageError } from '../src/errors.js';
 import { report } from '../src/report.js';
 import { commandText } from './command-text.js';
 import { withInterrupt } from './interrupt.js';
@@ -27,6 +27,7 @@ export function registerReport(root: Command): void {
         ...(data.length > 0 && { data }), crop, exclude, blurFolder, ab, command: commandText(), onProgress, signal,
         onNotice: (line) => process.stderr.write(`unshake: note: ${line}\n`),
       })));
-      process.stdout.write(`${page}: ${sets.map(({ title, pairs, measured }) => `${measured} run${measured === 1 ? '' : 's'} on ${title} (${pairs} pairs)`).join('; ') || 'nothing could be measured'}\n`);
+      if (sets.length === 0) throw new DataError(`${page}: nothing could be measured, so it has no results; its notes, printed above, say why`);
+      process.stdout.write(`${page}: ${sets.map(({ title, pairs, measured }) => `${measured} run${measured === 1 ? '' : 's'} on ${title} (${pairs} pairs)`).join('; ')}\n`);
     });
 }

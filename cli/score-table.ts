@@ -5,6 +5,9 @@ import { metricNames, protocols, type MetricName, type Scores } from '../src/met
 
 export const metricTitles: Record<MetricName, string> = { psnr: 'PSNR', ssim: 'SSIM', msssim: 'MS-SSIM', fsim: 'FSIM', fsimc: 'FSIMc', vif: 'VIF' };
 
+/** What was measured, in its order. */
+export const metricsOf = (scores: Scores): MetricName[] => Object.keys(scores) as MetricName[];
+
 /** The cells of a row, in the order of `metrics`. */
 export function scoreCells(scores: Scores, metrics: readonly MetricName[]): string[] {
   return metrics.map((metric) => (scores[metric] as number).toFixed(metric === 'psnr' ? 3 : 4));
@@ -28,8 +31,8 @@ function pixels(text: string, least: number): number {
   return count;
 }
 
-export const metricsOption = (): Option => new Option('--metrics <names>', `separated by commas, of ${metricNames.join(', ')}`)
-  .default(metricNames, 'all').argParser((text) => {
+export const metricsOption = (): Option => new Option('--metrics <names>', `separated by commas, of ${metricNames.join(', ')} (default: all that every picture is large enough for)`)
+  .argParser((text) => {
     const names = text.split(',').map((name) => name.trim());
     for (const name of names) {
       if ((metricNames as readonly string[]).includes(name)) continue;

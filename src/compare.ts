@@ -7,12 +7,13 @@ import { openMeasurePool } from './compare/pool.js';
 import { listImages, stemOf } from './data/folders.js';
 import { goproSequence } from './data/pair.js';
 import { DataError, messageOf, throwIfAborted, UsageError } from './errors.js';
-import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
+import { fittingMetrics } from './fitting-metrics.js';
+import { conventions, measureDefaults, metricNames, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
 import { statOf } from './place.js';
 import type { LongWork } from './progress.js';
 
 export interface CompareOptions extends LongWork {
-  /** Default: all six. */
+  /** Default: those of the six that all pictures are large enough for. */
   metrics?: readonly MetricName[];
   /** Default `clean`. */
   protocol?: Protocol;
@@ -33,7 +34,7 @@ export interface Comparison extends Summary {
   sequences: Record<string, { pairs: number } & Summary>;
   /** What the protocol and each metric computed, in words. */
   conventions: { protocol: string } & Partial<Record<MetricName, string>>;
-  /** What was done to files before they were compared, such as ignoring an alpha channel. */
+  /** What was done to files before they were compared, such as ignoring an alpha channel; which metrics were left out, and why. */
   notes: string[];
 }
 
@@ -43,9 +44,10 @@ export interface Comparison extends Summary {
  * missing, without partner or of another size, ImageError naming an unreadable file, MetricError naming the pair; AbortedError.
  */
 export async function compare(test: string, reference: string, options: CompareOptions = {}): Promise<Comparison> {
-  const { metrics, protocol } = { ...measureDefaults, ...options };
-  const { crop, onProgress, signal } = options;
+  const { crop, protocol = measureDefaults.protocol, onProgress, signal } = options;
   const tasks = await findPairs(test, reference);
+  const { metrics, notes } = options.metrics ? { metrics: options.metrics, notes: [] }
+    : await fittingMetrics(tasks.map(({ name, files }) => ({ name, picture: { file: files.reference } })), metricNames, { crop });
   const workers = options.workers ?? Math.min(availableParallelism(), tasks.length);
   let done = 0;
   const finished = (task: MeasureTask, measured: Measured): Measured => {
@@ -60,7 +62,7 @@ export async function compare(test: string, reference: string, options: CompareO
   return {
     protocol, crop: crop ?? null, pairs, ...summarise(results.map(({ scores }) => scores)), sequences: bySequence(tasks, results),
     conventions: { protocol: protocolText[protocol], ...Object.fromEntries(metrics.map((metric) => [metric, conventions[metric]])) },
-    notes: results.flatMap(({ notes }) => notes),
+    notes: [...notes, ...results.flatMap((result) => result.notes)],
   };
 }
 
@@ -90,7 +92,9 @@ function bySequence(tasks: readonly MeasureTask[], results: readonly Measured[])
   return Object.fromEntries([...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, scores]) => [name, { pairs: scores.length, ...summarise(scores) }]));
 }
 
-async function findPairs(test: string, reference: string): Promise<MeasureTask[]> {
+type FilesTask = Extract<MeasureTask, { files: unknown }>;
+
+async function findPairs(test: string, reference: string): Promise<FilesTask[]> {
   const [testIsFolder, referenceIsFolder] = await Promise.all([test, reference].map(isFolder));
   if (testIsFolder !== referenceIsFolder) {
     throw new UsageError(`expected two files or two folders, got ${test} (a ${testIsFolder ? 'folder' : 'file'}) and ${reference} (a ${referenceIsFolder ? 'folder' : 'file'})`);

@@ -65,9 +65,9 @@ const optimizer = z.strictObject({
 
 const schema = z.strictObject({
   name: z.string().regex(/^[\w.-]+$/, 'letters, digits, dots and dashes').default('run'), // names the run in logs and tables; the file's own name in an experiment
-  seed: z.int().min(0).default(1), //                             weights, data order, crops, blur and dropout follow from it
+  seed: z.int().min(0).default(1), //                             weights, data order, crops, blur, dropout and, without val/, the scenes held out follow from it
   steps: positiveInteger.default(100_000),
-  minutes: z.number().positive().nullable().default(null), //     training time after which the run ends before its steps; the schedule then follows the clock, and two runs differ
+  minutes: z.number().positive().nullable().default(null), //     time, validation included, after which the run ends before its steps; the schedule then follows the clock, and two runs differ
   data: z.array(source).min(1).prefault([{ path: 'data/scenes' }]),
   ab: z.enum(['sharp-left', 'blur-left']).default('sharp-left'), // halves of side-by-side pairs
   blurFolder: z.enum(['blur', 'blur_gamma']).optional(), //       of a GOPRO_Large tree; default: blur where it is there
@@ -81,7 +81,7 @@ const schema = z.strictObject({
     batchSize: positiveInteger,
   })).default([]),
   augment: z.enum(['none', 'flip', 'dihedral']).default('flip'), // mirrored left to right; dihedral: all eight flips and turns
-  workers: z.int().min(0).default(0), //                          decoding threads; 0: half of the cores, beside a GPU all but two
+  workers: z.int().min(0).default(0), //                          decoding threads; 0: half of the cores, at most 8; beside a GPU all but two
   threads: z.int().min(0).default(0), //                          libtorch's CPU threads; 0: all cores
   precision: z.enum(['auto', 'fp32', 'bf16', 'fp16']).default('auto'), // auto: bf16 where the hardware computes in it, else fp32 (CUDA: fp16)
   generator: generator.prefault({ type: 'dgf-paper' }),

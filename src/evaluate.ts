@@ -4,8 +4,9 @@ import { openDataset, pairsOf, readPair, type AbOrder, type BlurFolder, type Dat
 import { deblurImage } from './deblur.js';
 import { DataError, throwIfAborted } from './errors.js';
 import { openEngine, type Engine } from './engines.js';
+import { fittingMetrics } from './fitting-metrics.js';
 import { centreCrop, type RgbImage } from './image/image.js';
-import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
+import { conventions, measureDefaults, metricNames, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
 import type { LongWork } from './progress.js';
 import type { Model } from './runtime/model.js';
 
@@ -16,7 +17,7 @@ export interface EvaluateOptions extends LongWork {
   split?: SplitName;
   /** Default `clean`. */
   protocol?: Protocol;
-  /** Default: all six. */
+  /** Default: those of the six that all pictures are large enough for. */
   metrics?: readonly MetricName[];
   /** Cut this centred square out of both pictures **before** deblurring: the report's geometry. Default: the whole picture. */
   crop?: number;
@@ -28,7 +29,7 @@ export interface EvaluateOptions extends LongWork {
   blurFolder?: BlurFolder;
 }
 
-const evaluateDefaults = { split: 'test', shave: 0, ...measureDefaults } as const satisfies EvaluateOptions;
+const evaluateDefaults = { split: 'test', shave: 0, protocol: measureDefaults.protocol } as const satisfies EvaluateOptions;
 
 /** `secondsPerImage`: mean wall time of deblurring one decoded picture, nothing else running. The blurry input has none. */
 export interface EvaluationRow extends Summary { name: string; secondsPerImage?: number }
@@ -48,6 +49,8 @@ export interface Evaluation {
   /** First the blurry input, then the model. */
   rows: EvaluationRow[];
   conventions: { protocol: string } & Partial<Record<MetricName, string>>;
+  /** Which metrics were left out, and why. */
+  notes: string[];
 }
 
 /**
@@ -55,11 +58,12 @@ export interface Evaluation {
  * ModelError, CheckpointError or MissingError for the model, MetricError naming the pair; AbortedError.
  */
 export async function evaluate(modelName: string, data: string, options: EvaluateOptions = {}): Promise<Evaluation> {
-  const { split, protocol, metrics, shave } = { ...evaluateDefaults, ...options };
+  const { split, protocol, shave } = { ...evaluateDefaults, ...options };
   const { crop, onProgress, signal, ab, blurFolder } = options;
   const dataset = await openDataset(data, { ab, blurFolder });
   const pairs = pairsOf(dataset, split);
   if (pairs.length === 0) throw new DataError(`${data}: expected pairs in split ${split}, found none`);
+  const { metrics, notes } = options.metrics ? { metrics: options.metrics, notes: [] } : await fittingMetrics(pairs.map(({ name, sharp }) => ({ name, picture: sharp })), metricNames, { crop, shave });
   const { model, engine } = await openEngine(modelName, options.engine);
   try {
     const { input, output, secondsPerImage } = await scorePairs(model, pairs, { protocols: [protocol], metrics, crop, shave, onProgress, signal });
@@ -71,6 +75,7 @@ export async function evaluate(modelName: string, data: string, options: Evaluat
         { name: model.name, ...summarise(output.map((scores) => scores[protocol])), secondsPerImage },
       ],
       conventions: { protocol: protocolText[protocol], ...Object.fromEntries(metrics.map((metric) => [metric, conventions[metric]])) },
+      notes,
     };
   } finally {
     await model.release();

@@ -7,6 +7,7 @@ import { isRealPair, openDataset, readPair, type BlurFolder, type Dataset, type 
 import { openEngine } from './engines.js';
 import { DataError, messageOf } from './errors.js';
 import { scorePairs, type ScoresByProtocol } from './evaluate.js';
+import { fittingMetrics } from './fitting-metrics.js';
 import { readRgb, writeImage } from './image/codec-node.js';
 import { centreCrop, type RgbImage } from './image/image.js';
 import { conventions, protocolText, protocols, type MetricName } from './metrics/index.js';
@@ -29,6 +30,9 @@ export interface ScoreSet {
   blurFolders: BlurFolder[];
   /** The best checkpoint was chosen on these very pairs. */
   choseBest: boolean;
+  /** Of the report's five, those that all pairs are large enough for; and why others are left out. */
+  metrics: MetricName[];
+  notes: string[];
   /** Of names, sizes and times of the files: two sets with the same pairs have the same. */
   id: string;
 }
@@ -62,7 +66,8 @@ async function makeSet(title: string, pairs: Pair[], crop: number | undefined, b
     }));
     return [pair.name, files, isRealPair(pair) ? null : pair.blur];
   }));
-  return { title, pairs, crop: crop ?? null, blurFolders, choseBest, id: hash([crop, fingerprint]) };
+  const fitting = await fittingMetrics(pairs.map(({ name, sharp }) => ({ name, picture: sharp })), reportMetrics, { crop });
+  return { title, pairs, crop: crop ?? null, blurFolders, choseBest, ...fitting, id: hash([crop, fingerprint]) };
 }
 
 const blurFoldersOf = ({ blurFolder }: Dataset): BlurFolder[] => (blurFolder ? [blurFolder] : []);
@@ -99,7 +104,7 @@ interface Kept extends Omit<SetScores, 'pictures'> { key: string; title: string;
 export async function scoreRun(run: ReportRun, set: ScoreSet, options: LongWork & { known?: readonly ScoresByProtocol[]; onNotice?: (line: string) => void } = {}): Promise<SetScores> {
   if (!run.checkpoint) throw new DataError(run.problem ?? 'no checkpoint');
   const folder = join(run.path, 'evaluations', `${set.title.replace(/[^\w.-]+/g, '-').slice(-60)}-${hash([set.title, set.crop])}`);
-  const key = hash([set.id, run.checkpoint.sha256, version, reportMetrics, conventions, protocolText]);
+  const key = hash([set.id, run.checkpoint.sha256, version, set.metrics, conventions, protocolText]);
   const kept = await readKept(folder, key, set);
   if (kept) return kept;
 
@@ -107,7 +112,7 @@ export async function scoreRun(run: ReportRun, set: ScoreSet, options: LongWork 
   const shown = new Set(fixedPairs(set.pairs)), pictures: RgbImage[] = [];
   try {
     const scores = await scorePairs(model, set.pairs, {
-      protocols, metrics: reportMetrics, crop: set.crop ?? undefined, input: options.known, onProgress: options.onProgress, signal: options.signal,
+      protocols, metrics: set.metrics, crop: set.crop ?? undefined, input: options.known, onProgress: options.onProgress, signal: options.signal,
       onPictures: async (index, { output }) => { if (shown.has(set.pairs[index])) pictures.push(forPanel(output)); },
     });
     await keep(folder, { key, title: set.title, names: set.pairs.map(({ name }) => name), ...scores }, pictures)

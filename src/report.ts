@@ -141,6 +141,7 @@ async function measureAll(runs: readonly ReportRun[], notes: Map<ReportRun, stri
       failing(run, error);
     }
   }
+  for (const { title, notes: remarks } of new Set(wanted.map(({ set }) => sets.get(set.id)?.set ?? set))) for (const remark of remarks) onNotice(`${title}: ${remark}`);
   const total = wanted.reduce((sum, { set }) => sum + set.pairs.length, 0);
   let before = 0;
   for (const { run, set } of wanted) {
@@ -178,7 +179,7 @@ function viewsOf(measured: Measured, excluded: readonly { file: string; names: s
   return views;
 }
 
-function tablesOf({ measured: { scores }, indices }: View, notes: Map<ReportRun, string[]>): Table[] {
+function tablesOf({ measured: { set, scores }, indices }: View, notes: Map<ReportRun, string[]>): Table[] {
   return protocols.flatMap((protocol) => {
     const pick = (list: SetScores['input']): MeanAndStd => {
       const { mean, std } = summarise(indices.map((index) => list[index][protocol]));
@@ -188,8 +189,9 @@ function tablesOf({ measured: { scores }, indices }: View, notes: Map<ReportRun,
       ...pick(output), label: run.label, experiment: run.experiment, name: run.config.name, notes: [...stopped(run), ...notes.get(run)!],
     }));
     const input = pick([...scores.values()][0].input);
-    const table = scoreTable(`Protocol ${protocol}`, input, rows, reportMetrics, { published: protocol === 'report' });
-    const seeds = seedTable(`Protocol ${protocol}, over seeds`, input, rows, reportMetrics);
+    const table = scoreTable(`Protocol ${protocol}`, input, rows, set.metrics, { published: protocol === 'report' });
+    table.notes.push(...set.notes.map((note) => `${note}.`));
+    const seeds = seedTable(`Protocol ${protocol}, over seeds`, input, rows, set.metrics);
     return seeds ? [table, seeds] : [table];
   });
 }

@@ -99,13 +99,13 @@ export function readMachines(path: string): Machine[] {
   }
 }
 
-/** An existing run, its log cut back to `step`. Returns the training seconds spent up to there. */
-export function reopenRun(path: string, config: Config, step: number): { run: RunFolder; seconds: number } {
+/** An existing run, its log cut back to `step`. Returns the last step that it names, and the training seconds spent up to there. */
+export function reopenRun(path: string, config: Config, step: number): { run: RunFolder; logged: number; seconds: number } {
   const entries = readLog(path).filter((entry) => entry.step <= step);
   mkdirSync(join(path, 'samples'), { recursive: true });
   writeWholeSync(join(path, 'log.jsonl'), entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
   writeWholeSync(join(path, 'config.yaml'), configToYaml(config));
   const machines = readMachines(path), machine = describeMachine();
   if (JSON.stringify(machines.at(-1)) !== JSON.stringify(machine)) writeMachines(path, [...machines, machine]);
-  return { run: open(path), seconds: entries.at(-1)?.seconds ?? 0 };
+  return { run: open(path), logged: entries.at(-1)?.step ?? 0, seconds: entries.at(-1)?.seconds ?? 0 };
 }

@@ -28,7 +28,7 @@ export function assign(settings: Group, assignment: string): Group {
     throw new ConfigError(`--set ${assignment}: the value is not valid YAML (${messageOf(error).replace(/:$/, '')}); expected for example 2, true, [1, 2] or {type: l1}`, { cause: error });
   }
   const within = (holder: Group, [key, ...deeper]: string[]): Group => {
-    if (deeper.length === 0) return key === 'type' && holder.type !== value ? { type: value } : { ...holder, [key]: value };
+    if (deeper.length === 0) return key === 'type' && holder.type !== undefined && holder.type !== value ? { type: value } : { ...holder, [key]: value };
     const inner = holder[key] ?? {};
     if (!isGroup(inner)) throw new ConfigError(`--set ${assignment}: ${key} is not a group of settings`);
     return { ...holder, [key]: within(inner, deeper) };

@@ -83,6 +83,8 @@ function initialise(players: Players, path: string): void {
   const { generator, info } = loadGenerator(path);
   try {
     start(generator.stateDict(), JSON.stringify(info.config.generator));
+    const { range } = players.generator;
+    if (generator.range !== range) throw new CheckpointError(`${path} can't start this run: its pictures are in range ${generator.range}, this run's in ${range}; set generator.range alike (fidelity: as-coded sets unit)`);
   } finally {
     generator.release();
   }
@@ -97,9 +99,9 @@ function resume(out: string, config: Config, players: Players, notice: (line: st
   const now = environmentOf(players);
   const changed = (Object.keys(now) as (keyof typeof now)[]).filter((key) => environment[key] !== undefined && environment[key] !== now[key]);
   for (const key of changed) notice(`${key} was ${environment[key]} when the checkpoint was written and is ${now[key]} now: the continuation will not be bit-identical`);
-  const { run, seconds } = reopenRun(out, config, step);
+  const { run, logged, seconds } = reopenRun(out, config, step);
   notice(`resuming after step ${step} (${path})`);
-  return { run, step, seconds, best: changed.includes('pairs') ? null : best }; // PSNRs of other pairs don't compare
+  return { run, step, logged, seconds, best: changed.includes('pairs') ? null : best }; // PSNRs of other pairs don't compare
 }
 
 /** One step; what the networks or the device refuse becomes an error with its cure. */
@@ -137,14 +139,14 @@ export async function train(config: Config, out: string, options: TrainOptions =
     notice(`${config.name}: ${players.generator.parameterCount.toLocaleString('en')} parameters on ${device} in ${players.precision}; ${describeSources(loader.sources)}`);
     if (effectiveBatch(players, config) > config.batchSize) notice(describeBatch(players));
     if (!validator) notice('no pairs are held out (one scene only): best is the newest checkpoint');
-    const start: Start = !leads ? { run: null, step: 0, seconds: 0, best: null }
-      : resuming ? resume(out, config, players, notice) : { run: createRun(out, config), step: 0, seconds: 0, best: null };
+    const start: Start = leads && resuming ? resume(out, config, players, notice) : { run: leads ? createRun(out, config) : null, step: 0, logged: 0, seconds: 0, best: null };
     if (group) [start.step, start.seconds] = shareState(group, players, [start.step, start.seconds]);
     const result = await loop(players, loader, validator, start, { onProgress, signal });
     return { ...result, device, precision: players.precision };
   } catch (error) {
     throw explainLoss(error);
   } finally {
+    if (device !== 'cpu') setCudaFlags({ tf32: false, cudnnBenchmark: false }); // what comes after, such as a report, computes in float32
     group?.close(); // first of all: the others learn of a failure by it
     validator?.release();
     if (players) releasePlayers(players);
@@ -161,7 +163,14 @@ function describeBatch(players: Players): string {
 }
 
 /** Where a run is entered; `run` is null in all processes but the one that writes it. */
-interface Start { run: RunFolder | null; step: number; seconds: number; best: Best | null }
+interface Start {
+  run: RunFolder | null;
+  step: number;
+  /** The last step that the log names: behind `step` where something went wrong before the step could be logged. */
+  logged: number;
+  seconds: number;
+  best: Best | null;
+}
 
 async function loop(players: Players, loader: Loader, validator: Validator | null, start: Start, { onProgress, signal }: LongWork): Promise<{ step: number; seconds: number; best: Best | null }> {
   const { config, group } = players;
@@ -173,6 +182,7 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
   let { seconds, stop } = meet(group, own({}));
   const timeIsUp = () => minutes !== null && seconds >= minutes * 60;
   let logged = { step, seconds: elapsed() };
+  let latest: { losses: Losses; images: number } | null = null; // of the last step
   let checkpointed = step > 0 ? step : -1;
 
   const checkpoint = ({ checkpoints }: RunFolder): void => {
@@ -188,8 +198,9 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     const validation = await validator?.validate(() => group?.check());
     if (validation) await writeImage(join(samples, `step-${String(step).padStart(8, '0')}.png`), validation.panel);
     if (!validation || !best || validation.psnr > best.psnr) {
-      best = { step, psnr: validation?.psnr ?? NaN };
-      saveBest(join(checkpoints, 'best.safetensors'), step, players, best);
+      const better = { step, psnr: validation?.psnr ?? NaN };
+      saveBest(join(checkpoints, 'best.safetensors'), step, players, better);
+      best = better; // only now: a checkpoint must not name a best that isn't there
     }
     return validation ? { validationPsnr: round(validation.psnr), validationInputPsnr: round(validation.inputPsnr) } : {};
   };
@@ -208,6 +219,12 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     }
   };
 
+  const stepsPerSecond = (): number => (step - logged.step) / (seconds - logged.seconds);
+  const log = async (folder: RunFolder, { losses, images }: { losses: Losses; images: number }, validation: Record<string, number> | null): Promise<void> => {
+    await orSave(async () => folder.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond() * images), effectiveBatch: images, ...losses, ...validation }));
+    logged = { step, seconds: elapsed() }; // validating is not counted as training speed
+  };
+
   while (step < config.steps && !timeIsUp() && !stop) {
     const progress = minutes === null ? step / config.steps : seconds / (minutes * 60);
     const stage = stageAt(config, progress);
@@ -224,17 +241,16 @@ async function loop(players: Players, loader: Loader, validator: Validator | nul
     if (!run) continue;
 
     const last = step === config.steps || timeIsUp();
-    const stepsPerSecond = (step - logged.step) / (seconds - logged.seconds), images = effectiveBatch(players, stage);
+    latest = { losses, images: effectiveBatch(players, stage) };
     const validation = last || step % config.validateEvery === 0 ? await orSave(() => validate(run)) : null;
-    if (last || validation || step % config.logEvery === 0) {
-      await orSave(async () => run.log({ step, seconds: round(seconds), imagesPerSecond: round(stepsPerSecond * images), effectiveBatch: images, ...losses, ...validation }));
-      logged = { step, seconds: elapsed() }; // validating is not counted as training speed
-    }
-    onProgress?.({ done: step, total: config.steps, label: [`${stepsPerSecond.toFixed(2)} steps/s`, ...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(' · ') });
+    const label = [`${stepsPerSecond().toFixed(2)} steps/s`, ...Object.entries(losses).map(([name, value]) => `${name} ${value.toFixed(4)}`)].join(' · ');
+    if (last || validation || step % config.logEvery === 0) await log(run, latest, validation);
+    onProgress?.({ done: step, total: config.steps, label });
     if (step % config.checkpointEvery === 0) checkpoint(run);
   }
 
-  if (run && !best && step > 0 && !stop) await orSave(() => validate(run)); // entered at its end: the last validation failed
+  if (run && latest && logged.step < step) await log(run, latest, null); // stopped: a budget of time goes on from the last one logged
+  if (run && step > 0 && !stop && (!best || (!latest && start.logged < step))) await orSave(() => validate(run)); // entered at its end: the last validation failed
   if (run) checkpoint(run);
   group?.barrier(); // nobody leaves while rank 0 still writes
   if (stop) throw new AbortedError(`stopped at step ${step} of ${config.steps}; the checkpoint is saved, and --resume continues`);

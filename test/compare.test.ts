@@ -100,7 +100,9 @@ test('what is wrong is named: partners, sizes, damaged files, small pictures, cr
   for (const workers of [1, 2]) {
     await assert.rejects(compare(sized, two, { workers, metrics: ['psnr'] }), failsWith('DATA', join(sized, 'b.png'), '61×50', '60×50'));
     await assert.rejects(compare(damaged, two, { workers, metrics: ['psnr'] }), failsWith('IMAGE', join(damaged, 'b.png')));
-    await assert.rejects(compare(two, two, { workers }), failsWith('METRIC', 'msssim', '161×161', '60×50'));
+    await assert.rejects(compare(two, two, { workers, metrics: metricNames }), failsWith('METRIC', 'msssim', '161×161', '60×50'));
+    const fitting = await compare(two, two, { workers });
+    assert.deepEqual([Object.keys(fitting.mean), fitting.notes], [['psnr', 'ssim', 'fsim', 'fsimc', 'vif'], ['msssim is left out: it needs 161×161, and a has 60×50']]);
     await assert.rejects(compare(two, two, { workers, crop: 51 }), failsWith('METRIC', '51×51', '60×50'));
   }
   await assert.rejects(compare(empty, two), failsWith('DATA', empty));

@@ -98,11 +98,21 @@ test('what is wrong is named', async () => {
   await assert.rejects(evaluate('no-such-model', data), failsWith('MODEL', 'no-such-model'));
   await assert.rejects(evaluate(identity, join(folder, 'nowhere')), failsWith('DATA', 'nowhere'));
   await assert.rejects(evaluate(identity, data, { crop: 171 }), failsWith('DATA', 'scene1', '171×171', '180×170'));
-  await assert.rejects(evaluate(identity, data, { crop: 100 }), failsWith('METRIC', 'scene1', 'msssim', '161×161'));
+  await assert.rejects(evaluate(identity, data, { crop: 100, metrics: ['psnr', 'msssim'] }), failsWith('METRIC', 'scene1', 'msssim', '161×161'));
   await assert.rejects(evaluate(identity, data, { shave: 85 }), failsWith('DATA', 'scene1', '180×170', '85 pixels'));
   await assert.rejects(evaluate(identity, data, { engine: 'libtorch' }), failsWith('MODEL', 'identity.onnx', '--engine'));
   const abort = new AbortController();
   await assert.rejects(evaluate(identity, data, { signal: abort.signal, onProgress: () => abort.abort() }), AbortedError);
+});
+
+test('of the metrics that nobody asked for by name, those that a picture is too small for are left out, of all alike', async () => {
+  const { rows, notes } = await evaluate(identity, data, { crop: 100 });
+  assert.deepEqual(rows.map(({ mean }) => Object.keys(mean)), [['psnr', 'ssim', 'fsim', 'fsimc', 'vif'], ['psnr', 'ssim', 'fsim', 'fsimc', 'vif']]);
+  assert.deepEqual(notes, ['msssim is left out: it needs 161×161, and scene1 has 100×100']);
+  assert.deepEqual((await evaluate(identity, data, { shave: 65 })).notes, ['msssim is left out: it needs 161×161, and scene1 has 50×40', 'vif is left out: it needs 41×41, and scene1 has 50×40']);
+  const { status: code, stdout } = spawnSync(process.execPath, [program, 'evaluate', identity, '--data', data, '--crop', '100'], { encoding: 'utf8' });
+  assert.equal(code, 0);
+  assert.match(stdout, /^ +PSNR +SSIM +FSIM +FSIMc +VIF +s\/image$[^]*^msssim is left out/m);
 });
 
 test('the command: --json is one document of the contract, the table names data, protocol and engine', () => {

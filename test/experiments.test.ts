@@ -82,6 +82,10 @@ test('--set: a group whose type changes starts anew; what is wrong is named, wit
   const smoke = await loadConfig('smoke', { set: ['generator.type=residual-unet', 'generator.width=8'] });
   assert.deepEqual(smoke.generator, parseConfig({ generator: { type: 'residual-unet', width: 8 } }, 'defaults').generator);
   assert.deepEqual((await loadConfig('smoke', { set: ['generator.type=dgf-report'] })).generator, (await loadConfig('smoke')).generator, 'no change is none');
+  for (const set of [['optimizer.lr=1e-4', 'optimizer.type=adamw'], ['optimizer.type=adamw', 'optimizer.lr=1e-4']]) {
+    const { optimizer } = await loadConfig('smoke', { set });
+    assert.deepEqual([optimizer.type, optimizer.lr], ['adamw', 1e-4], `a type that was only a default: in either order, ${set.join(' ')}`);
+  }
   const refused = (set: string, message: RegExp) => assert.rejects(loadConfig('smoke', { set: [set] }), (error: unknown) => error instanceof ConfigError && message.test(error.message));
   await refused('data=[{path: x', /--set data=\[\{path: x: the value is not valid YAML/);
   await refused('steps', /expected key=value/);

@@ -92,7 +92,6 @@ test("LPIPS's gradient agrees with finite differences in float64", () => {
 test('a black patch has a finite gradient', () => {
   scope(() => {
     const lpips = squeezeLpips();
-    for (const weight of lpips.features.net.stateDict().values()) if (weight.shape.length === 1) assert.ok(weight.released === false);
     // Without biases a black patch has no features at all: the unit vector of nothing.
     lpips.features.net.loadStateDict(new Map([...lpips.features.net.stateDict()].map(([name, value]) => [name, name.endsWith('.bias') ? zeros(value.shape) : value])));
     const grey = tensor(Float32Array.from({ length: 3 * 48 * 48 }, (_, i) => [-0.03, -0.088, -0.188][Math.floor(i / (48 * 48))]), [1, 3, 48, 48]); // what the scaling layer makes zero of

@@ -165,6 +165,14 @@ test('--crop cuts before deblurring; --exclude adds tables without those pairs, 
   await assert.rejects(report([first], page, { data: [data], exclude: [list] }), (error: UnshakeError) => error.code === 'DATA' && /list\.txt: no pair is called x/.test(error.message));
 });
 
+test('a metric that a picture is too small for is left out of the tables, and the page says so', { skip }, async () => {
+  const page = join(folder, 'small'), notices: string[] = [];
+  await report([first], page, { data: [data], crop: 64, onNotice: (line) => notices.push(line) });
+  assert.equal(tableOf('Protocol clean', 0, page).get('report-exp1-x')!.length, 7, 'Δ, four metrics, notes');
+  assert.ok(notices.some((line) => /msssim is left out: it needs 161×161, and e1 has 64×64$/.test(line)), notices.join('\n'));
+  assert.match(readFileSync(join(page, 'table.md'), 'utf8'), /msssim is left out: it needs 161×161, and e1 has 64×64\./);
+});
+
 test('held-out pairs of a GOPRO_Large tree: the table says which blur it is', { skip }, async () => {
   const tree = join(folder, 'tree'), run = join(folder, 'on-tree'), page = join(folder, 'tree-out');
   for (const [sequence, name] of [['GOPR0001_11_00', 't0.png'], ['GOPR0002_11_00', 't1.png']]) {

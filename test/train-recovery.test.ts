@@ -129,6 +129,35 @@ test('a log or a sample that cannot be written is named, the steps are saved, an
   }
 });
 
+test('so it does when an earlier validation succeeded', { skip }, async () => {
+  const settings = config({ steps: 4, validateEvery: 2 }), out = join(folder, 'late'), samples = join(out, 'samples');
+  const { error } = await run('late', settings, { onProgress: ({ done }) => {
+    if (done !== 3) return;
+    rmSync(samples, { recursive: true });
+    writeFileSync(samples, '');
+  } });
+  assert.equal(error?.code, 'IMAGE');
+  rmSync(samples);
+  mkdirSync(samples);
+  await train(settings, out, { resume: true });
+  assert.deepEqual(readdirSync(samples), ['step-00000004.png']);
+});
+
+test('the time of a run that is stopped between two lines of its log counts', { skip }, async () => {
+  const settings = config({ steps: 100, logEvery: 50 }), abort = new AbortController();
+  const { out, error } = await run('stopped', settings, { signal: abort.signal, onProgress: ({ done }) => { if (done === 3) abort.abort(); } });
+  assert.equal(error?.code, 'ABORTED');
+  const entries = readLog(out);
+  assert.deepEqual([entries.at(-1)!.step, steps(out)], [steps(out)[0], [entries.at(-1)!.step]]);
+  assert.ok(entries.at(-1)!.seconds > 0 && entries.at(-1)!.l1 > 0);
+});
+
+test('weights of a network of another range start no run', { skip }, async () => {
+  const { out } = await run('signed', config({ steps: 1, generator: { type: 'dgf-report', rate: 2 } }));
+  const { error } = await run('unit', config({ steps: 1, generator: { type: 'dgf-report', rate: 2, range: 'unit' } }), { initFrom: join(out, 'checkpoints/best.safetensors') });
+  assert.match(`${error?.code}: ${error?.message}`, /^CHECKPOINT: .*best\.safetensors can't start this run: its pictures are in range signed, this run's in unit/);
+});
+
 test('pairs that came or went since the checkpoint are told, and the best of the old ones is not compared', { skip }, async () => {
   const moving = copyOfData('moving'), settings = config({ data: [{ path: moving }], steps: 2 });
   const { out } = await run('moved', settings);

@@ -12,7 +12,7 @@
  *                                  when the frames of a fast camera are averaged, as GoPro's were
  *   another tone curve       50 %  a γ from 1 to 2.15 instead of 2.2: cameras' curves differ, and much published blur
  *                                  was averaged with little decoding or none (GoPro's training pairs keep their encoded mean)
- *   sensor noise             60 %  shot and read noise after the blur, up to about two 8-bit levels
+ *   sensor noise             60 %  shot and read noise after the blur, σ up to about five 8-bit levels
  *
  * Not modelled: JPEG compression (the loader adds it: a source's `jpeg`), defocus, rolling shutter, depth.
  */

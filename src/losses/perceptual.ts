@@ -3,7 +3,7 @@
  *
  * `vgg16`            mean |difference| of VGG16 relu2_2: DGF's released code (which fed it BGR in [−1, 1]; here its input is normalised as it was trained)
  * `vgg16-blocks`     the same of relu1_2, 2_2, 3_3 and 4_3, summed, of pictures resized to 224×224: the PyTorch port of DGF that the report began with
- * `vgg19`            mean square difference of VGG19 relu3_3: DeblurGAN
+ * `vgg19`            mean square difference of VGG19 relu3_3: DeblurGAN's paper (its released code stops just before the ReLU)
  * `squeezenet`       mean |difference| of SqueezeNet 1.1's first convolution and its second and fourth fire module, summed
  * `lpips`            LPIPS v0.1 (lpips.ts)
  * `lpips-as-printed` Σ wᵢ·½(1 − SSIM(fᵢ))², what the report prints as LPIPS, of the features that LPIPS compares; wᵢ, which it leaves open, are equal and sum to 1

@@ -22,6 +22,9 @@ export { useKernels } from './kernels.js';
 export const metricNames = ['psnr', 'ssim', 'msssim', 'fsim', 'fsimc', 'vif'] as const;
 export type MetricName = typeof metricNames[number];
 
+/** The shortest side that each can be computed for, pixels. */
+export const shortestSides: Record<MetricName, number> = { psnr: 1, ssim: 11, msssim: 161, fsim: 16, fsimc: 16, vif: 41 };
+
 /** One value for each metric that was asked for. */
 export type Scores = Partial<Record<MetricName, number>>;
 

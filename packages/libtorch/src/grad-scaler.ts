@@ -1,4 +1,4 @@
-/** Loss scaling for float16, whose gradients underflow otherwise (torch.cuda.amp.GradScaler's rule; bfloat16 needs none). */
+/** Loss scaling for float16, whose gradients underflow otherwise (torch.cuda.amp.GradScaler's rule, counted in updates: two players that share one count twice a step; bfloat16 needs none). */
 import { allFinite, noGrad } from './autograd.js';
 import { mulScalar, mulScalar_ } from './generated.js';
 import { clipGradNorm, type Optimizer } from './optim.js';
