@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { DeblurOptions } from '../src/deblur.js';
 import { deblurFiles, planJobs, type DeblurredFile, type DeblurReport, type FailedFile, type Job } from '../src/deblur-files.js';
 import { deblurVideo, isVideoName, videoOutput } from '../src/deblur-video.js';
-import { UsageError } from '../src/errors.js';
+import { AbortedError, UsageError } from '../src/errors.js';
 import { openNamedModel } from '../src/open-model.js';
 import type { Progress } from '../src/progress.js';
 import { devices, type Device, type Model } from '../src/runtime/model.js';
@@ -28,7 +28,7 @@ export function registerDeblur(root: Command): void {
     .option('--tta', 'average over eight flips and rotations: a little better, eight times slower')
     .option('--before-after', 'also write NAME.before-after.EXT: the picture and its result, side by side')
     .option('--force', 'deblur photos that do not look motion-blurred, too (so do --tile, --tta and --before-after)')
-    .option('--skip-existing', 'pass over pictures whose result is there already')
+    .option('--skip-existing', 'pass over pictures whose results are there already')
     .option('--json', 'print one JSON document')
     .action(deblur);
 }
@@ -53,7 +53,22 @@ async function oneVideo(input: string, flags: Flags, settings: DeblurOptions): P
     if (flags.json) printJson({ images: [], failed: [] }, flags, [{ input, output }]);
     return;
   }
-  const video = await withModel(flags, (model, signal, bar) => deblurVideo(model, input, output, { ...settings, signal, onProgress: (progress) => bar.show(progress) }));
+  let reached: Progress | undefined;
+  const video = await withModel(flags, (model, signal, bar) => deblurVideo(model, input, output, {
+    ...settings, signal, onProgress: (progress) => {
+      reached = progress;
+      bar.show(progress);
+    },
+    onNote: (text) => {
+      bar.clear();
+      note(`${input}: ${text}`);
+    },
+  })).catch((error: unknown) => {
+    if (!(error instanceof AbortedError)) throw error;
+    if (flags.json) printJson({ images: [], failed: [] }, flags);
+    const count = reached && `${reached.done}${reached.total > reached.done ? ` of ${reached.total}` : ''}`; // of some videos the total isn't known
+    throw stopped(`${count ? `after ${count} frames` : 'before the first frame'}; nothing was written`, error);
+  });
   const { width, height, frames, fps, seconds, device, model } = video;
   if (flags.json) printJson({ images: [video], failed: [] }, flags);
   else process.stdout.write(`${input} → ${output}  ${width}×${height}, ${frames} frames, ${fps.toFixed(2)} a second, ${seconds.toFixed(1)} s, ${model} on ${device}\n`);
@@ -65,10 +80,11 @@ async function allPictures(inputs: string[], flags: Flags, settings: DeblurOptio
   failed.forEach(printFailure);
   notes.forEach(note);
   if (skipped.length > 0) noteSkipped(skipped.length);
-  const report = jobs.length === 0 ? { images: [], failed: [] } : await withModel(flags, (model, signal, bar) => deblurJobs(model, jobs, flags, { ...settings, signal }, bar));
+  const { report, stop }: Outcome = jobs.length === 0 ? { report: { images: [], failed: [] } } : await withModel(flags, (model, signal, bar) => deblurJobs(model, jobs, flags, { ...settings, signal }, bar));
   report.failed.unshift(...failed);
   if (flags.json) printJson(report, flags, skipped);
   else if (report.failed.length > 0 && report.failed.length + report.images.length > 1) listFailures(report);
+  if (stop) throw stop;
   if (report.failed.length > 0) process.exitCode = 1;
 }
 
@@ -88,19 +104,23 @@ async function withModel<T>(flags: Flags, work: (model: Model, signal: AbortSign
   }
 }
 
-function deblurJobs(model: Model, jobs: Job[], flags: Flags, settings: DeblurOptions, bar: Bar): Promise<DeblurReport> {
+/** What became of the pictures; after Ctrl-C that of those that were done, and the error to end with once they are printed. */
+interface Outcome { report: DeblurReport; stop?: AbortedError }
+
+async function deblurJobs(model: Model, jobs: Job[], flags: Flags, settings: DeblurOptions, bar: Bar): Promise<Outcome> {
   const silent = flags.json || jobs.some(({ output }) => output === '-');
-  let finished = 0;
-  return deblurFiles(model, jobs, {
+  const images: DeblurredFile[] = [], failed: FailedFile[] = []; // so far, in the order in which they end
+  const finished = (): number => images.length + failed.length;
+  const work = deblurFiles(model, jobs, {
     ...settings, force: flags.force,
-    onProgress: ({ done, total, label = '' }) => bar.show({ done, total, label: jobs.length > 1 ? `${finished + 1} of ${jobs.length}: ${label}` : label }),
+    onProgress: ({ done, total, label = '' }) => bar.show({ done, total, label: jobs.length > 1 ? `${finished() + 1} of ${jobs.length}: ${label}` : label }),
     onImage: (file) => {
-      finished++;
+      images.push(file);
       bar.clear();
       if (!silent) process.stdout.write(`${lineOf(file)}\n`);
     },
     onFailure: (failure) => {
-      finished++;
+      failed.push(failure);
       bar.clear();
       printFailure(failure);
     },
@@ -109,7 +129,24 @@ function deblurJobs(model: Model, jobs: Job[], flags: Flags, settings: DeblurOpt
       note(`${input}: ${text}`);
     },
   });
+  try {
+    return { report: await work };
+  } catch (error) {
+    if (!(error instanceof AbortedError)) throw error;
+    const places = new Map(jobs.map(({ input }, index) => [input, index]));
+    const byJob = (a: { input: string }, b: { input: string }): number => places.get(a.input)! - places.get(b.input)!;
+    return { report: { images: images.sort(byJob), failed: failed.sort(byJob) }, stop: stopped(whenStopped(jobs, finished(), flags), error) };
+  }
 }
+
+function whenStopped(jobs: Job[], finished: number, { skipExisting }: Flags): string {
+  const [{ input }] = jobs;
+  if (jobs.length === 1) return `before ${input === '-' ? 'the picture from the standard input' : input} was done; nothing was written`;
+  return `after ${finished} of ${jobs.length} pictures; ${skipExisting ? 'the same command again' : '--skip-existing'} continues`;
+}
+
+/** For a person at a terminal, who is not the caller that the library's message speaks of. */
+const stopped = (when: string, cause: AbortedError): AbortedError => new AbortedError(`stopped ${when}`, { cause });
 
 function lineOf({ input, output, width, height, tiles, seconds, device, model, unblurred, beforeAfter }: DeblurredFile): string {
   if (unblurred) return `${input} → ${output}  ${width}×${height}, left as it is: it does not look motion-blurred (--force deblurs it)`;
@@ -121,8 +158,9 @@ function listFailures({ images, failed }: DeblurReport): void {
   process.stderr.write(`unshake: ${failed.length} of ${failed.length + images.length} failed: ${failed.map(({ input }) => input).join(', ')}\n`);
 }
 
-function printFailure({ code, message }: FailedFile): void {
+function printFailure({ code, message, error }: FailedFile): void {
   process.stderr.write(`unshake: ${code}: ${message}\n`);
+  if (process.argv.includes('--verbose')) process.stderr.write(`${error.stack}\n`); // main() takes it out of what is parsed
 }
 
 function note(text: string): void {

@@ -1,6 +1,6 @@
 /**
- * Deblurs a video frame by frame, through the user's ffmpeg: one process decodes into a pipe, one encodes from a pipe and copies the
- * sound. Frames come as PPM, which says its size, so turned videos need no special case.
+ * Deblurs a video frame by frame, through the user's ffmpeg: one process decodes into a pipe, one encodes from a pipe and takes the
+ * sound along. Frames come as PPM, which says its size, so turned videos need no special case.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
@@ -25,8 +25,33 @@ export function isVideoName(name: string): boolean {
 /** A deblurred video. `tiles` is that of a frame, `seconds` wall time of all. */
 export interface DeblurredVideo { input: string; output: string; width: number; height: number; frames: number; fps: number; tiles: number; seconds: number; device: string; model: string }
 
+/** Settings of deblurVideo. Progress counts frames. */
+export interface DeblurVideoOptions extends DeblurOptions {
+  /** Called, before the first frame, with what could not be kept of the video, in words. */
+  onNote?: (note: string) => void;
+}
+
 /** What ffprobe tells about the first video stream. */
 interface Stream { rate: string; frames: number; matrix: 'bt709' | 'smpte170m' }
+
+/** And about a sound stream: its place in the file; 'unknown' for a codec that ffmpeg doesn't know. */
+interface Sound { index: number; codec: string; channels: number }
+
+const commonSound = ['aac', 'ac3', 'eac3', 'mp2', 'mp3'];
+const commonPcm = ['pcm_u8', 'pcm_s16le', 'pcm_s24le', 'pcm_s32le', 'pcm_f32le', 'pcm_f64le', 'pcm_alaw', 'pcm_mulaw'];
+
+/**
+ * What each container can hold, in ffprobe's names: tried with ffmpeg 5.1, which wrote it and read it back (AMR wasn't, it has no encoder).
+ * What isn't listed is re-encoded: one codec too few costs some quality, one too many the whole result. MOV keeps the tag of what nobody knows.
+ */
+const soundHeldBy: Record<string, string[] | undefined> = {
+  '.mp4': [...commonSound, 'alac', 'dts', 'flac', 'opus', 'truehd', 'vorbis'],
+  '.m4v': ['aac', 'ac3', 'alac'],
+  '.mov': [...commonSound, 'alac', 'dts', ...commonPcm, 'pcm_s8', 'pcm_s16be', 'pcm_s24be', 'pcm_s32be', 'pcm_f32be', 'pcm_f64be', 'adpcm_ima_qt', 'amr_nb', 'amr_wb', 'unknown'],
+  '.mkv': [...commonSound, 'alac', 'dts', 'flac', 'mlp', 'opus', 'speex', 'truehd', 'vorbis', 'wavpack', 'wmav1', 'wmav2', 'ra_144', ...commonPcm, 'pcm_s16be', 'pcm_s24be', 'pcm_s32be', 'adpcm_ima_wav', 'adpcm_ms', 'adpcm_g722', 'adpcm_g726'],
+  '.webm': ['opus', 'vorbis'],
+  '.avi': [...commonSound, 'flac', 'speex', 'vorbis', 'wmav1', 'wmav2', ...commonPcm, 'adpcm_ima_wav', 'adpcm_ms', 'adpcm_g722', 'adpcm_g726'],
+} satisfies Record<(typeof videoExtensions)[number], string[]>;
 
 /** Where a video's result goes: a file, a folder in which the name is kept, or NAME.deblurred.EXT beside it. Throws UsageError for a name that is no video's, or the input itself. */
 export async function videoOutput(input: string, output?: string): Promise<string> {
@@ -40,22 +65,25 @@ export async function videoOutput(input: string, output?: string): Promise<strin
 }
 
 /**
- * Deblurs every frame of the first video stream; sound streams are copied. The frame rate becomes constant (the stream's average).
+ * Deblurs every frame of the first video stream; sound streams are copied, or re-encoded where the output's container can't hold them
+ * (Opus in WebM, else AAC), with a note. The frame rate becomes constant (the stream's average).
  * Encoded as H.264 (VP9 in WebM) at high quality, 8 bits. Progress counts frames; its label says how many a second.
  * @throws MissingError without ffmpeg; VideoError when it can't read or write the video; ModelError; AbortedError, which leaves no file
  */
-export async function deblurVideo(model: Model, input: string, output: string, options: DeblurOptions = {}): Promise<DeblurredVideo> {
-  const { onProgress, signal, ...settings } = options;
+export async function deblurVideo(model: Model, input: string, output: string, options: DeblurVideoOptions = {}): Promise<DeblurredVideo> {
+  const { onProgress, onNote, signal, ...settings } = options;
   throwIfAborted(signal);
   const started = performance.now();
   const found = await statOf(input).catch((error: unknown) => { throw new VideoError(`${input}: can't be read as a video (${messageOf(error)})`, { cause: error }); });
   if (!found) throw new VideoError(`${input}: can't be read as a video (no such file)`);
   await checkFfmpeg();
-  const stream = await probe(input);
+  const { stream, sounds } = await probe(input);
   await mkdir(dirname(output), { recursive: true }).catch((error: unknown) => {
     throw new VideoError(`${output}: can't be written (${messageOf(error)})`, { cause: error });
   });
   const temporary = besideOf(output, extname(output));
+  const sound = soundArguments(sounds, extname(output).toLowerCase());
+  sound.notes.forEach((note) => onNote?.(note));
 
   // From time 0 on, so that pictures and sound stay together where the first picture comes later.
   const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', asFile(input), '-map', '0:v:0', '-vf', `fps=${stream.rate}:start_time=0,scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
@@ -67,7 +95,7 @@ export async function deblurVideo(model: Model, input: string, output: string, o
     const working = performance.now();
     for await (const frame of framesOf(decoder.process.stdout)) {
       throwIfAborted(signal);
-      encoder ??= run('ffmpeg', encoderArguments(input, temporary, frame, stream));
+      encoder ??= run('ffmpeg', encoderArguments(input, temporary, frame, stream, sound.args));
       const { image, tiles } = await deblurImage(model, frame, { ...settings, signal, inPlace: true });
       const { stdin } = encoder.process;
       if (!stdin.write(image.data)) await Promise.race([new Promise((resolve) => { stdin.once('drain', resolve); }), encoder.end]);
@@ -101,26 +129,58 @@ const asFile = (path: string): string => `file:${path}`;
 
 const scaleName = (matrix: Stream['matrix']): string => (matrix === 'bt709' ? 'bt709' : 'bt601');
 
-function encoderArguments(input: string, output: string, { width, height }: RgbImage, { rate, matrix }: Stream): string[] {
+function encoderArguments(input: string, output: string, { width, height }: RgbImage, { rate, matrix }: Stream, sound: string[]): string[] {
   const webm = extname(output).toLowerCase() === '.webm';
   const even = width % 2 === 0 && height % 2 === 0; // 4:2:0 halves both
   return ['-v', 'error', '-nostdin', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', `${width}x${height}`, '-r', rate, '-i', 'pipe:0', '-i', asFile(input),
-    '-map', '0:v:0', '-map', '1:a?', '-c:a', 'copy', '-map_metadata', '1', ...(webm ? ['-c:v', 'libvpx-vp9', '-crf', '24', '-b:v', '0'] : ['-c:v', 'libx264', '-crf', '16']),
+    '-map', '0:v:0', ...sound, '-map_metadata', '1', ...(webm ? ['-c:v', 'libvpx-vp9', '-crf', '24', '-b:v', '0'] : ['-c:v', 'libx264', '-crf', '16']),
     '-vf', `scale=out_color_matrix=${scaleName(matrix)}:out_range=tv`, '-pix_fmt', even ? 'yuv420p' : 'yuv444p', '-colorspace', matrix, '-color_range', 'tv', asFile(output)];
 }
 
-async function probe(input: string): Promise<Stream> {
-  const child = run('ffprobe', ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'stream=height,avg_frame_rate,nb_frames,color_space:format=duration', '-of', 'json', asFile(input)]);
+/** Which sound streams go into a video with this extension, and how. A stream that can be neither copied nor decoded is left out. */
+function soundArguments(sounds: Sound[], extension: string): { args: string[]; notes: string[] } {
+  const held = soundHeldBy[extension], [encoder, name] = extension === '.webm' ? ['libopus', 'Opus'] : ['aac', 'AAC'];
+  // ffmpeg before 6 asks for this to put FLAC and TrueHD, ffmpeg 4 also Opus, into MP4.
+  const args = extension === '.mp4' ? ['-strict', 'experimental'] : [], notes: string[] = [];
+  let count = 0;
+  for (const [i, { index, codec, channels }] of sounds.entries()) {
+    const which = sounds.length === 1 ? 'the sound' : `sound ${i + 1} of ${sounds.length}`;
+    const copied = !held || held.includes(codec); // another extension is the caller's choice: ffmpeg says whether it works
+    if (!copied && codec === 'unknown') {
+      notes.push(`${which} is left out: ffmpeg does not know its codec, and ${extension} can't hold it`);
+      continue;
+    }
+    const nth = `a:${count++}`;
+    args.push('-map', `1:${index}`, `-c:${nth}`, copied ? 'copy' : encoder);
+    if (copied) continue;
+    // The layouts that both encoders take: libopus refuses the 5.1(side) of AC-3, for one.
+    args.push(`-b:${nth}`, `${96 * Math.min(channels, 8)}k`, `-filter:${nth}`, 'aformat=channel_layouts=mono|stereo|3.0|quad|5.0|5.1|7.1');
+    notes.push(`${extension} can't hold ${which}, ${codec}: it is re-encoded as ${name}${soundHeldBy['.mkv']?.includes(codec) ? '; write .mkv to keep it' : ''}`);
+  }
+  return { args, notes };
+}
+
+async function probe(input: string): Promise<{ stream: Stream; sounds: Sound[] }> {
+  const child = run('ffprobe', ['-v', 'error', '-show_entries', 'stream=index,codec_type,codec_name,channels,height,avg_frame_rate,nb_frames,color_space:format=duration', '-of', 'json', asFile(input)]);
   child.process.stdin.end();
   const [json, fault] = await Promise.all([text(child.process.stdout), child.end]);
   if (fault !== undefined) throw new VideoError(`${input}: can't be read as a video (${fault})`);
-  const { streams: [stream], format } = JSON.parse(json) as { streams: { height: number; avg_frame_rate: string; nb_frames?: string; color_space?: string }[]; format: { duration?: string } };
-  if (!stream) throw new VideoError(`${input}: can't be read as a video (it has no pictures)`);
+  const { streams, format } = JSON.parse(json) as { streams: Probed[]; format: { duration?: string } };
+  const picture = streams.find(({ codec_type }) => codec_type === 'video');
+  if (!picture) throw new VideoError(`${input}: can't be read as a video (it has no pictures)`);
+  const sounds = streams.filter(({ codec_type }) => codec_type === 'audio').map(({ index, codec_name = 'unknown', channels }) => ({ index, codec: codec_name, channels: channels || 2 }));
+  return { stream: streamOf(picture, Number(format.duration) || 0), sounds };
+}
+
+/** A stream as ffprobe prints it. */
+interface Probed { index: number; codec_type?: string; codec_name?: string; channels?: number; height: number; avg_frame_rate: string; nb_frames?: string; color_space?: string }
+
+function streamOf(stream: Probed, duration: number): Stream {
   const [count, per] = stream.avg_frame_rate.split('/').map(Number), perSecond = count / per;
   const known = perSecond > 0 && Number.isFinite(perSecond);
   return {
     rate: known ? stream.avg_frame_rate : '25',
-    frames: Number(stream.nb_frames) || Math.round((Number(format.duration) || 0) * (known ? perSecond : 25)),
+    frames: Number(stream.nb_frames) || Math.round(duration * (known ? perSecond : 25)),
     // Without a tag, players go by the size.
     matrix: stream.color_space === 'bt709' || (!['smpte170m', 'bt470bg'].includes(stream.color_space ?? '') && stream.height >= 720) ? 'bt709' : 'smpte170m',
   };
@@ -141,10 +201,19 @@ function run(command: 'ffmpeg' | 'ffprobe', args: string[]): Child {
     });
     process.on('close', (code) => {
       closed = true;
-      settle(code === 0 ? undefined : said.trim().split('\n').at(-1) || `${command} ended with ${code}`);
+      settle(code === 0 ? undefined : reasonIn(said) ?? `${command} ended with ${code}`);
     });
   });
   return { process, end, closed: () => closed };
+}
+
+/** What ffmpeg says of what could not go on, after it has said why. */
+const consequence = /^(\[[^\]]*\] )*(Could not (write header|open encoder before EOF)|Error (initializing|reinitializing|opening|while|encoding|sending)|Failed to (configure|inject)|Nothing was written|Conversion failed|Task finished|Terminating|Last message repeated|(Error|av_).*: Invalid argument$|file:.*: Invalid (argument|data found))/;
+
+/** The line that says why: the last that is no consequence, since lines about harmless damage may come before it. */
+function reasonIn(said: string): string | undefined {
+  const lines = said.split(/[\r\n]+/).map((line) => line.replace(/ @ [0-9a-fx]+\]/g, ']').trim()).filter((line) => line !== '');
+  return lines.findLast((line) => !consequence.test(line)) ?? lines.at(0);
 }
 
 /** Throws MissingError with the cure when ffmpeg isn't there. */

@@ -5,7 +5,7 @@
 export { deblur, releaseModels, type DeblurInputOptions } from './deblur-input.js';
 export { deblurImage, type Deblurred, type DeblurOptions } from './deblur.js';
 export { deblurFiles, planJobs, type DeblurredFile, type DeblurFilesOptions, type DeblurReport } from './deblur-files.js';
-export { deblurVideo, type DeblurredVideo } from './deblur-video.js';
+export { deblurVideo, type DeblurVideoOptions, type DeblurredVideo } from './deblur-video.js';
 export { openNamedModel } from './open-model.js';
 export { openModel, type ModelOptions } from './runtime/session.js';
 export type { Model } from './runtime/model.js';

@@ -1,7 +1,7 @@
 /** Which picture file becomes which, before the first one is touched. */
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { ImageError, messageOf, UsageError } from './errors.js';
+import { ImageError, messageOf, UsageError, type UnshakeError } from './errors.js';
 import { isOtherPicture, originalOf, pairSuffix, picturesIn, picturesMatching, resultSuffix, type Finds, type Found } from './find-pictures.js';
 import { imageExtensions, isImageName } from './image/codec-node.js';
 import { placeOf, placesOf, statOf } from './place.js';
@@ -9,23 +9,25 @@ import { placeOf, placesOf, statOf } from './place.js';
 /** A picture to deblur and the file it becomes. `-` is the standard input or output. With `beforeAfter`, both are written there side by side. */
 export interface Job { input: string; output: string; beforeAfter?: string }
 
-/** One file that could not be deblurred. */
-export interface FailedFile { input: string; code: string; message: string }
+/** One file that could not be deblurred. `error`, for its stack, isn't enumerable: JSON and copies have the other three. */
+export interface FailedFile { input: string; code: string; message: string; readonly error: UnshakeError }
 
 /** The jobs, the inputs that are missing or hold no picture, with `skipExisting` those that are there already, and what was passed over, in words. */
 export interface Plan { jobs: Job[]; failed: FailedFile[]; skipped: Job[]; notes: string[] }
 
 /** Settings of planJobs. */
 export interface PlanOptions {
-  /** Pass over pictures whose result is there. Default false. */
+  /** Pass over pictures whose result is there, and with `beforeAfter` that picture too. Default false. */
   skipExisting?: boolean;
   /** Plan NAME.before-after.EXT beside each result. Default false. */
   beforeAfter?: boolean;
 }
 
 /** The error as a list entry; the message names the input. */
-export function failureOf(input: string, { code, message }: { code: string; message: string }): FailedFile {
-  return { input, code, message: message.includes(input) ? message : `${input}: ${message}` };
+export function failureOf(input: string, error: UnshakeError): FailedFile {
+  const { code, message } = error;
+  const file = { input, code, message: message.includes(input) ? message : `${input}: ${message}` };
+  return Object.defineProperty(file, 'error', { value: error }) as FailedFile;
 }
 
 /**
@@ -70,9 +72,14 @@ export async function planJobs(inputs: readonly string[], output?: string, { ski
     const job: Job = { input, output: result, ...(beforeAfter ? { beforeAfter: pairName(result) } : {}) };
     await claim(job.output, input);
     if (job.beforeAfter) await claim(job.beforeAfter, input);
-    (skipExisting && await stat(result).catch(() => undefined) ? plan.skipped : plan.jobs).push(job);
+    (skipExisting && await allThere(job) ? plan.skipped : plan.jobs).push(job);
   }
   return plan;
+}
+
+async function allThere({ output, beforeAfter = output }: Job): Promise<boolean> {
+  for (const path of [output, beforeAfter]) if (!await stat(path).catch(() => undefined)) return false;
+  return true;
 }
 
 /** Where the side-by-side picture of a result goes. */

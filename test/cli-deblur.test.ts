@@ -1,7 +1,8 @@
 /** `unshake deblur` and `unshake doctor` as a user runs them. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -10,6 +11,7 @@ import { readImage, writeImage } from '../src/image/codec-node.js';
 import { hardEdges, largestDifference, noisyImage } from './small-images.js';
 import { boxModel, identityModel, meanModel, wideModel } from './small-models.js';
 
+const windows = process.platform === 'win32';
 const program = fileURLToPath(new URL('../../bin/unshake.js', import.meta.url));
 let folder: string, identity: string, photo: string;
 before(async () => {
@@ -23,18 +25,23 @@ after(() => rm(folder, { recursive: true }));
 
 interface Result { code: number | null; stdout: string; stderr: string }
 
-/** Runs the program; `interruptAt` sends it SIGINT once its stdout matches. With `input`, its stdout is given as bytes, one a character. */
-function unshake(args: string[], { interruptAt, input, path = process.env.PATH }: { interruptAt?: RegExp; input?: Uint8Array; path?: string } = {}): Promise<Result> {
+/** Runs the program; SIGINT is sent once `interruptWhen` holds, and its stdin stays open till then. With `input`, its stdout is given as bytes, one a character. */
+function unshake(args: string[], { interruptWhen, input, path = process.env.PATH }: { interruptWhen?: (said: Result) => boolean; input?: Uint8Array; path?: string } = {}): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, PATH: path } });
     const result: Result = { code: null, stdout: '', stderr: '' };
-    child.stdin.end(input);
-    child.stdout.setEncoding(input ? 'latin1' : 'utf8').on('data', (text) => {
-      result.stdout += text;
-      if (interruptAt?.test(result.stdout)) child.kill('SIGINT');
-    });
+    const watch = interruptWhen && setInterval(() => {
+      if (!interruptWhen(result)) return;
+      clearInterval(watch);
+      child.kill('SIGINT');
+    }, 20);
+    if (!interruptWhen) child.stdin.end(input);
+    child.stdout.setEncoding(input ? 'latin1' : 'utf8').on('data', (text) => { result.stdout += text; });
     child.stderr.on('data', (text) => { result.stderr += text; });
-    child.on('error', reject).on('close', (code) => resolve({ ...result, code }));
+    child.on('error', reject).on('close', (code) => {
+      clearInterval(watch);
+      resolve({ ...result, code });
+    });
   });
 }
 
@@ -68,6 +75,22 @@ test('--json is one document of the documented shape, bad files listed, exit cod
   assert.equal(stderr.trim().split('\n').length, 2);
   assert.match(stderr, /^unshake: IMAGE: .*absent\.png/);
   assert.deepEqual(await readdir(out), ['photo.png']);
+});
+
+test('--verbose: the stack of each failure, on stderr only', async () => {
+  const broken = join(folder, 'broken.jpg'), absent = join(folder, 'absent.png');
+  await writeFile(broken, 'broken');
+  const run = (...args: string[]): Promise<Result> => unshake(['deblur', broken, absent, '--model', identity, ...args]);
+  const [brief, long, json] = [await run(), await run('--verbose'), await run('--verbose', '--json')];
+  assert.doesNotMatch(brief.stderr, /^ {4}at /m);
+  for (const { code, stderr } of [long, json]) {
+    assert.equal(code, 1);
+    assert.match(stderr, /^unshake: IMAGE: .*broken\.jpg.*\n\w*Error: .*broken\.jpg.*\n {4}at .*codec-node/m);
+    assert.match(stderr, /^unshake: IMAGE: .*absent\.png.*\n\w*Error: .*absent\.png.*\n {4}at .*jobs/m);
+  }
+  assert.equal(long.stdout, '');
+  const { images, failed } = JSON.parse(json.stdout) as { images: object[]; failed: object[] };
+  assert.deepEqual([images, failed.map((failure) => Object.keys(failure))], [[], [['input', 'code', 'message'], ['input', 'code', 'message']]]);
 });
 
 test('a folder in, a folder out; strength and tta are honoured', async () => {
@@ -106,6 +129,10 @@ test('a sharp photo is left as it is, with a word and in JSON; --force, --before
   for (const asked of [['--tile', '200'], ['--tta'], ['--before-after']]) {
     assert.match((await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, ...asked])).stdout, /480×360, \d+ tiles?, /, asked[0]);
   }
+  await rm(join(out, 'sharp.before-after.png'));
+  const missing = await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, '--skip-existing', '--before-after']);
+  assert.deepEqual([missing.code, missing.stderr], [0, '']);
+  assert.deepEqual((await readdir(out)).sort(), ['sharp.before-after.png', 'sharp.png']);
   const skipped = await unshake(['deblur', sharp, '-o', `${out}/`, '--model', identity, '--skip-existing']);
   assert.deepEqual([skipped.code, skipped.stdout], [0, '']);
   assert.match(skipped.stderr, /1 passed over/);
@@ -156,10 +183,80 @@ test('Ctrl-C leaves no half file and ends with 1', async () => {
   await writeFile(wide, wideModel(64, 3));
   await writeImage(small, noisyImage(20, 20));
   await writeImage(large, noisyImage(1500, 1200)); // takes minutes
-  const { code, stderr } = await unshake(['deblur', small, large, '-o', `${out}/`, '--model', wide, '--tile', '64', '--tta', '--force'], { interruptAt: /a-small/ });
+  const { code, stderr } = await unshake(['deblur', small, large, '-o', `${out}/`, '--model', wide, '--tile', '64', '--tta', '--force'], { interruptWhen: ({ stdout }) => stdout.includes('a-small') });
   assert.equal(code, 1);
-  assert.match(stderr, /^unshake: ABORTED: /);
+  assert.equal(stderr, 'unshake: ABORTED: stopped after 1 of 2 pictures; --skip-existing continues\n');
   assert.deepEqual(await readdir(out), ['a-small.png']);
+});
+
+test('Ctrl-C with --json: one document of what is done, in the order of the inputs, then how far it came', { timeout: 240_000, skip: windows && 'needs mkfifo' }, async () => {
+  const album = join(folder, 'json-album'), out = join(folder, 'json-out'), names = ['absent.png', 'slow.png', 'copied.png', 'broken.png', 'pipe.png'], inputs = names.map((name) => join(album, name));
+  const [absent, slow, copied, broken, pipe] = inputs, model = join(folder, 'slow.onnx');
+  await mkdir(album);
+  await writeFile(model, wideModel(64, 3));
+  await writeImage(slow, { width: 320, height: 320, channels: 3, data: new Uint8Array(3 * 320 * 320).fill(128) }); // flat: not taken for sharp
+  await writeImage(copied, hardEdges(480, 360)); // is done before
+  await writeFile(broken, 'broken');
+  spawnSync('mkfifo', [pipe]);
+  const writer = await open(pipe, 'r+'); // says nothing, so that its reader waits
+  try {
+    const stop = (args: string[], results: string[], failures: string[]): Promise<Result> => unshake(['deblur', ...args, '-o', `${out}/`, '--model', model], {
+      interruptWhen: ({ stdout, stderr }) => results.every((name) => existsSync(join(out, name)) && (args.includes('--json') || stdout.includes(`${name}  `))) && failures.every((name) => stderr.includes(name)),
+    });
+    const { code, stdout, stderr } = await stop([...inputs, '--json'], ['slow.png', 'copied.png'], ['broken.png']);
+    assert.equal(code, 1);
+    const report = JSON.parse(stdout) as { images: { input: string }[]; failed: { input: string }[] };
+    assert.deepEqual(Object.keys(report), ['images', 'failed']);
+    assert.deepEqual(report.images.map(({ input }) => input), [slow, copied]);
+    assert.deepEqual(report.failed.map(({ input }) => input), [absent, broken]);
+    assert.match(stderr, /\nunshake: ABORTED: stopped after 3 of 4 pictures; --skip-existing continues\n$/);
+
+    await rm(join(out, 'copied.png'));
+    const again = await stop([...inputs, '--json', '--skip-existing'], ['copied.png'], ['broken.png']);
+    const rest = JSON.parse(again.stdout) as { images: { input: string }[]; skipped: { input: string }[] };
+    assert.deepEqual([rest.images, rest.skipped].map((files) => files.map(({ input }) => input)), [[copied], [slow]]);
+    assert.match(again.stderr, /\nunshake: ABORTED: stopped after 2 of 3 pictures; the same command again continues\n$/);
+
+    const words = await stop(inputs, ['copied.png'], ['broken.png']);
+    assert.match(words.stdout, /copied\.png {2}480×360/);
+    assert.match(words.stderr, /\nunshake: 2 of [34] failed: .*absent\.png, .*broken\.png\nunshake: ABORTED: stopped after [23] of 4 pictures; --skip-existing continues\n$/);
+  } finally {
+    await writer.close();
+  }
+});
+
+/** Half a second after the model has said what it may do: it is open then, and the work has begun. */
+function atWork(): (said: Result) => boolean {
+  let since: number | undefined;
+  return ({ stderr }) => stderr.includes('invent detail') && performance.now() - (since ??= performance.now()) > 500;
+}
+
+test('Ctrl-C while there is one picture, from the standard input or a pipe: which, with --json as well', { timeout: 240_000, skip: windows && 'needs mkfifo' }, async () => {
+  const inventing = join(folder, 'says-so.onnx'), pipe = join(folder, 'pipe.png'), result = join(folder, 'from-pipe.png');
+  await writeFile(inventing, identityModel({ invents: true }));
+  spawnSync('mkfifo', [pipe]);
+  const writer = await open(pipe, 'r+');
+  try {
+    for (const [args, name, json] of [[['-'], 'the picture from the standard input', ''], [[pipe, '-o', result], pipe, ''], [[pipe, '-o', result, '--json'], pipe, '{"images":[],"failed":[]}\n']] as const) {
+      const { code, stdout, stderr } = await unshake(['deblur', ...args, '--model', inventing], { interruptWhen: atWork() });
+      assert.deepEqual([code, stdout], [1, json]);
+      assert.equal(stderr.split('\n').slice(1).join('\n'), `unshake: ABORTED: stopped before ${name} was done; nothing was written\n`);
+    }
+  } finally {
+    await writer.close();
+  }
+});
+
+test('Ctrl-C in a video: after how many frames, and no video', { timeout: 240_000, skip: spawnSync('ffmpeg', ['-version']).status !== 0 && 'ffmpeg is not installed' }, async () => {
+  const clip = join(folder, 'clip.mp4'), out = join(folder, 'video-out');
+  spawnSync('ffmpeg', ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=160x120:rate=25:duration=120', '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', clip]);
+  const begun = (): boolean => existsSync(out) && readdirSync(out).some((name) => (statSync(join(out, name), { throwIfNoEntry: false })?.size ?? 0) > 0);
+  for (const json of [false, true]) {
+    const { code, stdout, stderr } = await unshake(['deblur', clip, '-o', `${out}/`, '--model', identity, ...(json ? ['--json'] : [])], { interruptWhen: begun });
+    assert.deepEqual([code, stdout], [1, json ? '{"images":[],"failed":[]}\n' : '']);
+    assert.match(stderr, /^unshake: ABORTED: stopped after \d+ of 3000 frames; nothing was written\n$/);
+    assert.deepEqual(await readdir(out), []);
+  }
 });
 
 test('doctor says what is there and how to get what is not, in words and as JSON', async () => {

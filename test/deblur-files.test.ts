@@ -141,6 +141,7 @@ test('damaged, cut short, empty, missing, not a picture, a folder: an error that
     const { images, failed } = await deblur([input], `${out}/`);
     assert.deepEqual(images, [], name);
     assert.equal(failed[0].code, 'IMAGE', name);
+    assert.ok(failed[0].error instanceof ImageError, name);
     assert.ok(failed[0].message.startsWith(input) && !failed[0].message.includes('\n'), failed[0].message);
     assert.deepEqual(await readdir(out).catch(() => []), [], name);
   }

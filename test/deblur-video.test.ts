@@ -1,7 +1,7 @@
 /** Videos through the user's ffmpeg: frames, sound, sizes, refusals, abort. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -72,6 +72,76 @@ test('turned, odd-sized and silent videos; WebM', { skip }, async () => {
   assert.equal(streamsOf(webm)[0].codec_name, 'vp9');
 });
 
+/** A second of pictures and, for each codec, of silence that a tone ends. */
+function videoWith(name: string, codecs: string[], layout = 'stereo'): string {
+  const file = join(folder, name), inputs = codecs.flatMap((_, i) => ['-f', 'lavfi', '-i', `aevalsrc=gt(t\\,0.4)*sin(${1500 + 500 * i}*t):d=1:s=48000,aformat=channel_layouts=${layout}`]);
+  ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=64x48:rate=10:duration=1', ...inputs, '-map', '0', ...codecs.flatMap((codec, i) => ['-map', `${i + 1}`, `-c:a:${i}`, codec]), '-c:v', 'libx264', '-strict', 'experimental', file);
+  return file;
+}
+
+const soundsOf = (file: string): (string | number)[] => streamsOf(file).filter(({ codec_type }) => codec_type === 'audio').map(({ codec_name }) => codec_name);
+const packetsOf = (file: string, nth: number): string => ffmpeg('-i', file, '-map', `0:a:${nth}`, '-c', 'copy', '-f', 'streamhash', 'pipe:1').toString().replace(/^.*=/, '');
+
+/** The second in which a sound stream gets loud, by the clock of the file. */
+function onsetOf(file: string, nth = 0): number {
+  const samples = ffmpeg('-i', file, '-map', `0:a:${nth}`, '-af', 'aresample=8000:async=1:first_pts=0', '-ac', '1', '-f', 's16le', 'pipe:1');
+  for (let i = 0; i < samples.length; i += 2) if (Math.abs(samples.readInt16LE(i)) > 3000) return i / 16000;
+  return Infinity;
+}
+
+async function deblurWithNotes(source: string, name: string): Promise<{ output: string; notes: string[] }> {
+  const output = join(folder, name), notes: string[] = [];
+  await deblurVideo(model, source, output, { onNote: (note) => { notes.push(note); } });
+  return { output, notes };
+}
+
+test('sound that the container can not hold is re-encoded, in time, with a note; other sound is copied', { skip }, async () => {
+  for (const [source, target, codec, note] of [
+    [videoWith('aac.mp4', ['aac']), 'webm', 'opus', /^\.webm can't hold the sound, aac: it is re-encoded as Opus; write \.mkv to keep it$/],
+    [videoWith('pcm.mov', ['pcm_s16be']), 'mp4', 'aac', /^\.mp4 can't hold the sound, pcm_s16be: it is re-encoded as AAC; write \.mkv to keep it$/],
+    [videoWith('surround.mkv', ['ac3'], '5.1(side)'), 'webm', 'opus', /ac3.*Opus/],
+    [join(folder, 'pcm.mov'), 'AVI', 'aac', /^\.avi .*pcm_s16be.*AAC/],
+    [videoWith('mp3.mp4', ['libmp3lame']), 'm4v', 'aac', /mp3.*AAC/],
+    [videoWith('opus.webm.mkv', ['libopus']), 'mov', 'aac', /opus.*AAC/],
+    [videoWith('flac.mkv', ['flac']), 'mp4', 'flac', undefined],
+    [join(folder, 'pcm.mov'), 'mkv', 'pcm_s16be', undefined],
+    [join(folder, 'opus.webm.mkv'), 'webm', 'opus', undefined],
+    [join(folder, 'mp3.mp4'), 'avi', 'mp3', undefined],
+  ] as const) {
+    const { output, notes } = await deblurWithNotes(source, `sound.${target}`), what = `${source} → ${target}`;
+    assert.deepEqual(soundsOf(output), [codec], what);
+    assert.equal(notes.length, note ? 1 : 0, what);
+    if (note) assert.match(notes[0], note);
+    else assert.equal(packetsOf(output, 0), packetsOf(source, 0), what);
+    assert.ok(Math.abs(onsetOf(output) - 0.4) < 0.03, `${what}: the tone begins at ${onsetOf(output)} s`);
+  }
+});
+
+test('several sound streams: each is judged for itself, all stay in order', { skip }, async () => {
+  const source = videoWith('three.mkv', ['flac', 'libopus', 'aac']);
+  const webm = await deblurWithNotes(source, 'three.webm');
+  assert.deepEqual(soundsOf(webm.output), ['opus', 'opus', 'opus']);
+  assert.equal(packetsOf(webm.output, 1), packetsOf(source, 1));
+  assert.deepEqual(webm.notes.map((note) => note.split(':')[0]), [".webm can't hold sound 1 of 3, flac", ".webm can't hold sound 3 of 3, aac"]);
+  const again = await deblurWithNotes(source, 'three-again.mkv');
+  assert.deepEqual([soundsOf(again.output), again.notes], [['flac', 'opus', 'aac'], []]);
+  for (let i = 0; i < 3; i++) assert.equal(packetsOf(again.output, i), packetsOf(source, i));
+});
+
+test('sound of a codec that ffmpeg does not know is left out where it can not be copied, with a note', { skip }, async () => {
+  const source = videoWith('unknown.mov', ['aac', 'pcm_s16le']);
+  // As a telephone's spatial sound is to an older ffmpeg.
+  const text = (await readFile(source)).toString('latin1').replaceAll('mp4a', 'zzza').replaceAll('esds', 'zzzb');
+  await writeFile(source, text, 'latin1');
+  assert.deepEqual(soundsOf(source), [undefined, 'pcm_s16le']);
+  const mp4 = await deblurWithNotes(source, 'known.mp4');
+  assert.deepEqual(soundsOf(mp4.output), ['aac']);
+  assert.ok(Math.abs(onsetOf(mp4.output) - 0.4) < 0.03);
+  assert.deepEqual(mp4.notes.map((note) => note.split(':')[0]), ['sound 1 of 2 is left out', ".mp4 can't hold sound 2 of 2, pcm_s16le"]);
+  const mov = await deblurWithNotes(source, 'unknown-again.mov');
+  assert.deepEqual([soundsOf(mov.output), mov.notes], [[undefined, 'pcm_s16le'], []]);
+});
+
 test('what is no video, a missing file, a failing network: an error that says so, and no file', { skip }, async () => {
   const text = join(folder, 'text.mp4'), out = join(folder, 'bad');
   await writeFile(text, 'no video');
@@ -79,7 +149,8 @@ test('what is no video, a missing file, a failing network: an error that says so
   await assert.rejects(deblurVideo(model, join(folder, 'absent.mp4'), join(out, 'a.mp4')), (error) => error instanceof VideoError && /no such file/.test(error.message));
   await symlink('loop.mp4', join(folder, 'loop.mp4'));
   await assert.rejects(deblurVideo(model, join(folder, 'loop.mp4'), join(out, 'a.mp4')), (error) => error instanceof VideoError && /ELOOP/.test(error.message));
-  await assert.rejects(deblurVideo(model, clip, join(out, 'a.unknown')), (error) => error instanceof VideoError && /ffmpeg failed/.test(error.message));
+  await assert.rejects(deblurVideo(model, clip, join(out, 'a.unknown')), (error) => error instanceof VideoError && /ffmpeg failed \(.*suitable output format[^\n]*\)$/.test(error.message));
+  await assert.rejects(deblurVideo(model, videoWith('pcm24.mov', ['pcm_s24le']), join(out, 'a.flv')), (error) => error instanceof VideoError && /ffmpeg failed \(\[flv\] .*not compatible with FLV[^\n]*\)$/i.test(error.message));
   const broken = await openModel(brokenModel());
   await assert.rejects(deblurVideo(broken, clip, join(out, 'a.mp4')), ModelError);
   await broken.release();

@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
-import { UsageError } from '../src/errors.js';
+import { ImageError, UsageError } from '../src/errors.js';
 import { planJobs, type Plan } from '../src/jobs.js';
 
 const windows = process.platform === 'win32';
@@ -47,6 +47,21 @@ test('the picture before and after is planned with the result, and goes over not
   await refused([join(folder, 'y.png')], '-', options);
   const { jobs } = await planJobs([join(folder, 'y.png')], undefined, options);
   assert.deepEqual(jobs, [{ input: join(folder, 'y.png'), output: join(folder, 'y.deblurred.png'), beforeAfter: join(folder, 'y.before-after.png') }]);
+});
+
+test('existing results are passed over where every file that is planned is there', async () => {
+  const folder = await folderOf('existing', ['a.png', 'a.deblurred.png', 'b.png', 'b.before-after.png', 'c.png', 'c.deblurred.png', 'c.before-after.png']);
+  const inputs = ['a.png', 'b.png', 'c.png'].map((name) => join(folder, name));
+  const both = await planJobs(inputs, undefined, { skipExisting: true, beforeAfter: true });
+  assert.deepEqual([inputsOf(both, folder), both.skipped.map(({ input }) => input)], [['a.png', 'b.png'], [inputs[2]]]);
+  assert.deepEqual(inputsOf(await planJobs(inputs, undefined, { skipExisting: true }), folder), ['b.png']);
+});
+
+test('a failure keeps its error, and JSON and copies do not see it', async () => {
+  const { failed: [failure] } = await planJobs([join(root, 'absent.png')]);
+  assert.ok(failure.error instanceof ImageError && failure.error.stack!.includes('jobs.'));
+  assert.deepEqual(Object.keys(JSON.parse(JSON.stringify(failure)) as object), ['input', 'code', 'message']);
+  assert.deepEqual(Object.keys({ ...failure }), ['input', 'code', 'message']);
 });
 
 test('*.png a second time: results of the first are passed over with a word, what is named twice is taken once', async () => {

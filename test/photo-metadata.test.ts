@@ -134,6 +134,32 @@ test('pixel values are right, as stored and as colours (ImageMagick)', { skip: m
   }
 });
 
+test('a note where bits of the source are lost, with as many as it has, and nowhere else', async () => {
+  const image = waves(3, 16), deep = sharp(image.data, { raw: { width: 72, height: 44, channels: 3 } }).toColourspace('rgb16');
+  const sources: Record<string, Buffer> = { 'ten.avif': await deep.avif({ bitdepth: 10 }).toBuffer(), 'twelve.avif': await deep.avif({ bitdepth: 12 }).toBuffer(), 'sixteen.png': await deep.png().toBuffer() };
+  const lost: Record<string, string[]> = {
+    'ten.avif': ['JPEG holds 8 bits of the 10', 'WebP holds 8 bits of the 10'], 'twelve.avif': ['JPEG holds 8 bits of the 12', 'WebP holds 8 bits of the 12'],
+    'sixteen.png': ['AVIF holds 12 bits of the 16', 'JPEG holds 8 bits of the 16', 'WebP holds 8 bits of the 16'],
+  };
+  const own = await mkdtemp(join(tmpdir(), 'unshake-')), identity = await openModel(identityModel());
+  try {
+    for (const [name, bytes] of Object.entries(sources)) {
+      await writeFile(join(own, name), bytes);
+      const notes: string[] = [], formats = ['avif', 'jpg', 'png', 'tiff', 'webp'];
+      for (const format of formats) {
+        const { failed } = await deblurFiles(identity, [{ input: join(own, name), output: join(own, `to.${format}`) }], { force: true, onNote: (_, note) => notes.push(note) });
+        assert.deepEqual(failed, []);
+      }
+      assert.deepEqual(notes, lost[name].map((note) => `${note}; write PNG or TIFF to keep them`), name);
+      assert.equal((await sharp(join(own, 'to.avif')).metadata()).bitsPerSample, 12, name);
+    }
+    assert.deepEqual((await encodeImage(image, 'avif')).notes, ['AVIF holds 12 bits of the 16; write PNG or TIFF to keep them']);
+  } finally {
+    await identity.release();
+    await rm(own, { recursive: true });
+  }
+});
+
 test('the check has teeth: read without its profile, a wide-gamut picture has other colours', { skip: missing }, async () => {
   await writeFile(place('stripped.jpg'), await sharp(place('wide.jpg'), { ignoreIcc: true }).jpeg({ quality: 95 }).toBuffer());
   const [a, b] = [samplesOf('wide.jpg', 3, true), samplesOf('stripped.jpg', 3, true)];

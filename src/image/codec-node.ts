@@ -40,6 +40,8 @@ export interface Picture extends PhotoMetadata {
   image: Image;
   /** What the file is, whatever its name says. */
   format: Format;
+  /** Of a sample in the file: 10 or 12 in some AVIF, whose samples are spread over 16. */
+  bits: number;
   /** What could not be kept, in words: one short sentence each. */
   notes: string[];
 }
@@ -93,7 +95,7 @@ export async function readImage(source: string | Uint8Array, options: ReadOption
     const bytes = typeof source === 'string' ? await readFile(source) : source;
     if (bytes.length === 0) throw new Error('the file is empty');
     const metadata = await sharp(bytes).metadata();
-    const { depth, hasAlpha } = metadata, format = formatIn(metadata);
+    const { depth, hasAlpha, bitsPerSample } = metadata, format = formatIn(metadata);
     if (depth !== 'uchar' && depth !== 'ushort') throw new Error(`expected samples of 8 or 16 bits, got ${depth}: save it as PNG or TIFF with 16 bits`);
     const { notes, keepsNumbers } = colourOf(metadata, toSrgb);
     if ((metadata.pages ?? 1) > 1) notes.push(`only the first of ${metadata.pages} frames or pages is used`);
@@ -111,7 +113,7 @@ export async function readImage(source: string | Uint8Array, options: ReadOption
     });
     const icc = keepsNumbers ? profileFor(image, metadata.icc) : undefined;
     if (keepsNumbers && metadata.icc && !icc) notes.push('its colour profile does not fit its colours and was dropped');
-    return { image, format, notes, ...(upright ? { exif: upright } : {}), ...(icc ? { icc } : {}) };
+    return { image, format, bits: depth === 'ushort' ? bitsPerSample ?? 16 : 8, notes, ...(upright ? { exif: upright } : {}), ...(icc ? { icc } : {}) };
   } catch (error) {
     throw unreadable(name, error);
   }
@@ -221,11 +223,14 @@ export function unwritable(path: string, error: unknown): ImageError {
   return new ImageError(`${path}: can't be written (${reason})`, { cause: error });
 }
 
+/** What a picture carries into its file; with `bits` below 16, a format that holds as many loses nothing. */
+type Carried = PhotoMetadata & { bits?: number };
+
 /**
  * Encodes a picture: PNG and TIFF without loss and with 16 bits where it has them, AVIF with 12 of them; JPEG, WebP and AVIF at high quality.
  * @returns the file, and what the format could not hold, in words
  */
-export async function encodeImage(image: Image, format: Format, metadata: PhotoMetadata = {}): Promise<{ bytes: Uint8Array; notes: string[] }> {
+export async function encodeImage(image: Image, format: Format, metadata: Carried = {}): Promise<{ bytes: Uint8Array; notes: string[] }> {
   const { width, height, channels, data } = image;
   const gray = channels <= 2, deep = data instanceof Uint16Array;
   const picture = sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).toColourspace(gray ? (deep ? 'grey16' : 'b-w') : (deep ? 'rgb16' : 'srgb'));
@@ -249,14 +254,15 @@ export async function encodeImage(image: Image, format: Format, metadata: PhotoM
   }
 }
 
-async function carrying(encoded: Buffer, image: Image, format: Format, metadata: PhotoMetadata): Promise<{ bytes: Uint8Array; notes: string[] }> {
+async function carrying(encoded: Buffer, image: Image, format: Format, metadata: Carried): Promise<{ bytes: Uint8Array; notes: string[] }> {
   const { bytes, kept } = await insertMetadata(encoded, metadata);
   return { bytes, notes: lossesOf(image, format, metadata, kept) };
 }
 
-function lossesOf(image: Image, format: Format, { exif, icc }: PhotoMetadata, kept: { exif: boolean; icc: boolean }): string[] {
+function lossesOf(image: Image, format: Format, { exif, icc, bits = 16 }: Carried, kept: { exif: boolean; icc: boolean }): string[] {
   const notes: string[] = [], name = nameOf(format);
-  if (image.data instanceof Uint16Array && format !== 'png') notes.push(`${name} holds ${format === 'avif' ? 12 : 8} bits of the 16; write PNG or TIFF to keep them`);
+  const held = ({ png: 16, tiff: 16, avif: 12 } as Partial<Record<Format, number>>)[format] ?? 8;
+  if (image.data instanceof Uint16Array && bits > held) notes.push(`${name} holds ${held} bits of the ${bits}; write PNG or TIFF to keep them`);
   if (image.channels % 2 === 0 && format === 'jpeg') notes.push('JPEG has no alpha; write PNG to keep it');
   if (format === 'gif') notes.push('GIF holds 256 colours; write PNG to keep all');
   if (exif && !kept.exif) notes.push(`${exif.length} bytes of EXIF do not fit into ${name}; write PNG to keep them`);
