@@ -10,10 +10,11 @@ import { openNamedModel } from '../src/open-model.js';
 import type { Progress } from '../src/progress.js';
 import { devices, type Device, type Model } from '../src/runtime/model.js';
 import { withInterrupt } from './interrupt.js';
+import { printError } from './print-error.js';
 
 interface Flags {
   output?: string; model: string; device: string; tile?: string; strength: string; tta?: boolean; json?: boolean;
-  force?: boolean; beforeAfter?: boolean; skipExisting?: boolean;
+  force?: boolean; beforeAfter?: boolean; skipExisting?: boolean; verbose?: boolean;
 }
 
 export function registerDeblur(root: Command): void {
@@ -30,7 +31,7 @@ export function registerDeblur(root: Command): void {
     .option('--force', 'deblur photos that do not look motion-blurred, too (so do --tile, --tta and --before-after)')
     .option('--skip-existing', 'pass over pictures whose results are there already')
     .option('--json', 'print one JSON document')
-    .action(deblur);
+    .action((inputs: string[], _: Flags, command: Command) => deblur(inputs, command.optsWithGlobals<Flags>()));
 }
 
 async function deblur(inputs: string[], flags: Flags): Promise<void> {
@@ -77,7 +78,7 @@ async function oneVideo(input: string, flags: Flags, settings: DeblurOptions): P
 async function allPictures(inputs: string[], flags: Flags, settings: DeblurOptions): Promise<void> {
   const { jobs, failed, skipped, notes } = await planJobs(inputs, flags.output, { skipExisting: flags.skipExisting, beforeAfter: flags.beforeAfter });
   if (flags.json && jobs.some(({ output }) => output === '-')) throw new UsageError('--json and the picture can not both go to the standard output: name the result with -o FILE');
-  failed.forEach(printFailure);
+  for (const failure of failed) printError(failure, flags.verbose === true);
   notes.forEach(note);
   if (skipped.length > 0) noteSkipped(skipped.length);
   const { report, stop }: Outcome = jobs.length === 0 ? { report: { images: [], failed: [] } } : await withModel(flags, (model, signal, bar) => deblurJobs(model, jobs, flags, { ...settings, signal }, bar));
@@ -122,7 +123,7 @@ async function deblurJobs(model: Model, jobs: Job[], flags: Flags, settings: Deb
     onFailure: (failure) => {
       failed.push(failure);
       bar.clear();
-      printFailure(failure);
+      printError(failure, flags.verbose === true);
     },
     onNote: (input, text) => {
       bar.clear();
@@ -156,11 +157,6 @@ function lineOf({ input, output, width, height, tiles, seconds, device, model, u
 /** Once more at the end: in a long run, the errors have scrolled away. */
 function listFailures({ images, failed }: DeblurReport): void {
   process.stderr.write(`unshake: ${failed.length} of ${failed.length + images.length} failed: ${failed.map(({ input }) => input).join(', ')}\n`);
-}
-
-function printFailure({ code, message, error }: FailedFile): void {
-  process.stderr.write(`unshake: ${code}: ${message}\n`);
-  if (process.argv.includes('--verbose')) process.stderr.write(`${error.stack}\n`); // main() takes it out of what is parsed
 }
 
 function note(text: string): void {

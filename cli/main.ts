@@ -10,6 +10,7 @@ import { registerDoctor } from './doctor.js';
 import { registerEvaluate } from './evaluate.js';
 import { registerExperiments } from './experiments.js';
 import { registerExport } from './export.js';
+import { printError } from './print-error.js';
 import { registerReport } from './report.js';
 import { registerTrain } from './train.js';
 import { registerWeights } from './weights.js';
@@ -50,7 +51,7 @@ export async function main(args: string[]): Promise<number> {
 async function run(args: string[]): Promise<number> {
   const verbose = args.includes('--verbose');
   try {
-    await program().parseAsync(args.filter((arg) => arg !== '--verbose'), { from: 'user' });
+    await program().parseAsync([...(verbose ? ['--verbose'] : []), ...args.filter((arg) => arg !== '--verbose')], { from: 'user' }); // wherever it stands
     return process.exitCode === undefined ? 0 : Number(process.exitCode);
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -60,8 +61,7 @@ async function run(args: string[]): Promise<number> {
       return 2;
     }
     const code = error instanceof UnshakeError ? error.code : 'INTERNAL';
-    process.stderr.write(`unshake: ${code}: ${messageOf(error)}\n`);
-    if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    printError({ code, message: messageOf(error), error }, verbose);
     return code === 'USAGE' ? 2 : 1;
   }
 }

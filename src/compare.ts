@@ -8,7 +8,7 @@ import { listImages, stemOf } from './data/folders.js';
 import { goproSequence } from './data/pair.js';
 import { DataError, messageOf, throwIfAborted, UsageError } from './errors.js';
 import { fittingMetrics } from './fitting-metrics.js';
-import { conventions, measureDefaults, metricNames, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
+import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
 import { statOf } from './place.js';
 import type { LongWork } from './progress.js';
 
@@ -46,8 +46,7 @@ export interface Comparison extends Summary {
 export async function compare(test: string, reference: string, options: CompareOptions = {}): Promise<Comparison> {
   const { crop, protocol = measureDefaults.protocol, onProgress, signal } = options;
   const tasks = await findPairs(test, reference);
-  const { metrics, notes } = options.metrics ? { metrics: options.metrics, notes: [] }
-    : await fittingMetrics(tasks.map(({ name, files }) => ({ name, picture: { file: files.reference } })), metricNames, { crop });
+  const { metrics, notes } = await fittingMetrics(tasks.map(({ name, files }) => ({ name, sharp: { file: files.reference } })), { asked: options.metrics, crop });
   const workers = options.workers ?? Math.min(availableParallelism(), tasks.length);
   let done = 0;
   const finished = (task: MeasureTask, measured: Measured): Measured => {

@@ -6,7 +6,7 @@ import { DataError, throwIfAborted } from './errors.js';
 import { openEngine, type Engine } from './engines.js';
 import { fittingMetrics } from './fitting-metrics.js';
 import { centreCrop, type RgbImage } from './image/image.js';
-import { conventions, measureDefaults, metricNames, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
+import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
 import type { LongWork } from './progress.js';
 import type { Model } from './runtime/model.js';
 
@@ -63,7 +63,7 @@ export async function evaluate(modelName: string, data: string, options: Evaluat
   const dataset = await openDataset(data, { ab, blurFolder });
   const pairs = pairsOf(dataset, split);
   if (pairs.length === 0) throw new DataError(`${data}: expected pairs in split ${split}, found none`);
-  const { metrics, notes } = options.metrics ? { metrics: options.metrics, notes: [] } : await fittingMetrics(pairs.map(({ name, sharp }) => ({ name, picture: sharp })), metricNames, { crop, shave });
+  const { metrics, notes } = await fittingMetrics(pairs, { asked: options.metrics, crop, shave });
   const { model, engine } = await openEngine(modelName, options.engine);
   try {
     const { input, output, secondsPerImage } = await scorePairs(model, pairs, { protocols: [protocol], metrics, crop, shave, onProgress, signal });

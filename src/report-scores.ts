@@ -66,7 +66,7 @@ async function makeSet(title: string, pairs: Pair[], crop: number | undefined, b
     }));
     return [pair.name, files, isRealPair(pair) ? null : pair.blur];
   }));
-  const fitting = await fittingMetrics(pairs.map(({ name, sharp }) => ({ name, picture: sharp })), reportMetrics, { crop });
+  const fitting = await fittingMetrics(pairs, { all: reportMetrics, crop });
   return { title, pairs, crop: crop ?? null, blurFolders, choseBest, ...fitting, id: hash([crop, fingerprint]) };
 }
 

@@ -6,12 +6,15 @@ import { ConfigError, messageOf } from './errors.js';
 export type Group = Record<string, unknown>;
 export const isGroup = (value: unknown): value is Group => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** `changes` over `base`, group by group. A group that changes its `type` starts anew: the old type's settings say nothing about it. */
+/** Whether a group becomes another kind: then the settings of the old one say nothing about it. A type that was left to its default is none. */
+const changesType = (before: unknown, after: unknown): boolean => before !== undefined && after !== undefined && before !== after;
+
+/** `changes` over `base`, group by group. A group that changes its `type` starts anew. */
 export function merge(base: Group, changes: Group): Group {
   const merged = { ...base };
   for (const [key, value] of Object.entries(changes)) {
     const old = base[key];
-    const anew = !isGroup(old) || !isGroup(value) || (old.type !== undefined && value.type !== undefined && old.type !== value.type);
+    const anew = !isGroup(old) || !isGroup(value) || changesType(old.type, value.type);
     merged[key] = anew ? value : merge(old, value);
   }
   return merged;
@@ -28,7 +31,7 @@ export function assign(settings: Group, assignment: string): Group {
     throw new ConfigError(`--set ${assignment}: the value is not valid YAML (${messageOf(error).replace(/:$/, '')}); expected for example 2, true, [1, 2] or {type: l1}`, { cause: error });
   }
   const within = (holder: Group, [key, ...deeper]: string[]): Group => {
-    if (deeper.length === 0) return key === 'type' && holder.type !== undefined && holder.type !== value ? { type: value } : { ...holder, [key]: value };
+    if (deeper.length === 0) return key === 'type' && changesType(holder.type, value) ? { type: value } : { ...holder, [key]: value };
     const inner = holder[key] ?? {};
     if (!isGroup(inner)) throw new ConfigError(`--set ${assignment}: ${key} is not a group of settings`);
     return { ...holder, [key]: within(inner, deeper) };

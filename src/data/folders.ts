@@ -7,6 +7,7 @@ import { isImageName } from '../image/codec-node.js';
 import type { RgbImage } from '../image/image.js';
 import { kindOf } from '../place.js';
 import { spread } from '../spread.js';
+import { sizeOfPicture } from './pair.js';
 
 export interface Listing { folders: string[]; images: string[] }
 
@@ -73,14 +74,11 @@ export async function looksAlike(a: RgbImage, b: RgbImage): Promise<boolean | un
 
 /** Whether a picture looks like a pair side by side: it is twice as wide as high or wider, or its halves are alike. `undefined` when it can't be read or has no contrast. */
 async function halvesLookAlike(file: string): Promise<boolean | undefined> {
-  try {
-    const { width, height } = (await sharp(file).metadata()).autoOrient;
-    if (width >= 2 * height) return width % 2 === 0;
-    const pixels = await thumbnail(sharp(file).rotate(), 2 * side);
-    return thumbnailsAlike(pixels, pixels.subarray(side), 2 * side);
-  } catch {
-    return undefined;
-  }
+  const size = await sizeOfPicture({ file });
+  if (!size) return undefined;
+  if (size.width >= 2 * size.height) return size.width % 2 === 0;
+  const pixels = await thumbnail(sharp(file).rotate(), 2 * side).catch(() => undefined);
+  return pixels && thumbnailsAlike(pixels, pixels.subarray(side), 2 * side);
 }
 
 /** Whether the pictures look like side-by-side pairs, by up to nine of them. Unreadable and blank ones don't vote; without any vote, yes. */
