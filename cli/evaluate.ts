@@ -26,7 +26,7 @@ export function registerEvaluate(root: Command): void {
     });
 }
 
-function tableLines({ data, split, blurFolder, protocol, crop, shave, engine, device, pairs, rows, conventions, notes }: Evaluation): string[] {
+function tableLines({ data, split, blurFolder, protocol, crop, shave, engine, device, pairs, rows, sequences, conventions, notes }: Evaluation): string[] {
   const metrics = metricsOf(rows[0].mean);
   const cells = rows.map(({ name, mean, std, secondsPerImage }) => {
     const deviations = scoreCells(std, metrics);
@@ -34,9 +34,17 @@ function tableLines({ data, split, blurFolder, protocol, crop, shave, engine, de
   });
   return [
     `${data}${split === 'all' ? '' : `, split ${split}`}${blurFolder ? `, blurred pictures from ${blurFolder}/` : ''}: ${pairs} pairs, ${crop === null ? 'whole pictures' : `centred ${crop}×${crop} windows`}${shave === 0 ? '' : `, without ${shave} pixels at each edge`}; mean ± standard deviation`,
-    '', ...alignColumns([['', ...metrics.map((metric) => metricTitles[metric]), 's/image'], ...cells]), '',
+    '', ...alignColumns([['', ...metrics.map((metric) => metricTitles[metric]), 's/image'], ...cells]), '', ...sequenceLines(sequences, metrics),
     `engine ${engine} on ${device}; outputs rounded to 8 bits`,
     `protocol ${protocol}: ${conventions.protocol}`,
     ...metrics.map((metric) => `${metricTitles[metric]}: ${conventions[metric]}`), ...notes,
   ];
+}
+
+/** The blurry input and the model on each GoPro sequence, where there are several. */
+function sequenceLines(sequences: Evaluation['sequences'], metrics: readonly MetricName[]): string[] {
+  const parts = Object.entries(sequences);
+  if (parts.length < 2) return [];
+  const rows = parts.flatMap(([sequence, { pairs, rows }]) => rows.map(({ name, mean }, i) => [i === 0 ? `${sequence} (${pairs})` : '', name, ...scoreCells(mean, metrics)]));
+  return [...alignColumns([['sequence (pairs)', '', ...metrics.map((metric) => metricTitles[metric])], ...rows]), ''];
 }

@@ -5,7 +5,7 @@ import { measurePair } from './compare/measure-pair.js';
 import type { Measured, MeasureTask } from './compare/messages.js';
 import { openMeasurePool } from './compare/pool.js';
 import { listImages, stemOf } from './data/folders.js';
-import { goproSequence } from './data/pair.js';
+import { bySequence } from './data/pair.js';
 import { DataError, messageOf, throwIfAborted, UsageError } from './errors.js';
 import { fittingMetrics } from './fitting-metrics.js';
 import { conventions, measureDefaults, protocolText, summarise, type MetricName, type Protocol, type Scores, type Summary } from './metrics/index.js';
@@ -58,8 +58,10 @@ export async function compare(test: string, reference: string, options: CompareO
   onProgress?.({ done, total: tasks.length });
   const results = await measureAll(tasks, { metrics, protocol, crop }, workers, finished);
   const pairs = tasks.map(({ name }, i) => ({ name, ...results[i].scores }));
+  const summaryOf = (which: readonly number[]): Summary => summarise(which.map((i) => results[i].scores));
   return {
-    protocol, crop: crop ?? null, pairs, ...summarise(results.map(({ scores }) => scores)), sequences: bySequence(tasks, results),
+    protocol, crop: crop ?? null, pairs, ...summaryOf([...results.keys()]),
+    sequences: Object.fromEntries(bySequence(tasks.map(({ name }) => name)).map(([name, which]) => [name, { pairs: which.length, ...summaryOf(which) }])),
     conventions: { protocol: protocolText[protocol], ...Object.fromEntries(metrics.map((metric) => [metric, conventions[metric]])) },
     notes: [...notes, ...results.flatMap((result) => result.notes)],
   };
@@ -80,15 +82,6 @@ async function measureAll(
   } finally {
     await pool.close();
   }
-}
-
-function bySequence(tasks: readonly MeasureTask[], results: readonly Measured[]): Comparison['sequences'] {
-  const groups = new Map<string, Scores[]>();
-  tasks.forEach(({ name }, i) => {
-    const sequence = goproSequence(name);
-    if (sequence) groups.set(sequence, [...groups.get(sequence) ?? [], results[i].scores]);
-  });
-  return Object.fromEntries([...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, scores]) => [name, { pairs: scores.length, ...summarise(scores) }]));
 }
 
 type FilesTask = Extract<MeasureTask, { files: unknown }>;

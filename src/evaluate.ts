@@ -1,5 +1,6 @@
 /** Model × dataset → metrics of its output and, always, of the blurry input itself: what a model doesn't gain over that row, it doesn't do. */
 import { openMeasurePool } from './compare/pool.js';
+import { bySequence } from './data/pair.js';
 import { openDataset, pairsOf, readPair, type AbOrder, type BlurFolder, type Dataset, type Pair, type SplitName } from './dataset.js';
 import { deblurImage } from './deblur.js';
 import { DataError, throwIfAborted } from './errors.js';
@@ -48,6 +49,8 @@ export interface Evaluation {
   pairs: number;
   /** First the blurry input, then the model. */
   rows: EvaluationRow[];
+  /** The same rows by GoPro sequence (`GOPR0384_11_00`) where names contain one; pairs without one are in none. */
+  sequences: Record<string, { pairs: number; rows: EvaluationRow[] }>;
   conventions: { protocol: string } & Partial<Record<MetricName, string>>;
   /** Which metrics were left out, and why. */
   notes: string[];
@@ -67,13 +70,14 @@ export async function evaluate(modelName: string, data: string, options: Evaluat
   const { model, engine } = await openEngine(modelName, options.engine);
   try {
     const { input, output, secondsPerImage } = await scorePairs(model, pairs, { protocols: [protocol], metrics, crop, shave, onProgress, signal });
+    const rowsOf = (which: readonly number[]): EvaluationRow[] =>
+      [{ name: 'blurry input', of: input }, { name: model.name, of: output }].map(({ name, of }) => ({ name, ...summarise(which.map((i) => of[i][protocol])) }));
+    const [inputRow, outputRow] = rowsOf([...pairs.keys()]);
     return {
       data, kind: dataset.kind, split: dataset.splits.all ? 'all' : split, blurFolder: dataset.blurFolder ?? null,
       protocol, crop: crop ?? null, shave, engine, device: model.device, pairs: pairs.length,
-      rows: [
-        { name: 'blurry input', ...summarise(input.map((scores) => scores[protocol])) },
-        { name: model.name, ...summarise(output.map((scores) => scores[protocol])), secondsPerImage },
-      ],
+      rows: [inputRow, { ...outputRow, secondsPerImage }],
+      sequences: Object.fromEntries(bySequence(pairs.map(({ name }) => name)).map(([name, which]) => [name, { pairs: which.length, rows: rowsOf(which) }])),
       conventions: { protocol: protocolText[protocol], ...Object.fromEntries(metrics.map((metric) => [metric, conventions[metric]])) },
       notes,
     };

@@ -94,6 +94,27 @@ test('splits, side-by-side pairs and the GOPRO tree are read, and named', async 
   assert.match(stdout, /split test, blurred pictures from blur_gamma\/: 1 pairs/);
 });
 
+test('GoPro sequences have rows of their own: of the pairs whose names contain one', async () => {
+  const tree = join(folder, 'sequences'), sequences = ['GOPR0410_11_00', 'GOPR0384_11_00', 'GOPR0384_11_00'];
+  for (const [i, sequence] of sequences.entries()) {
+    for (const kind of ['blur', 'sharp'] as const) {
+      await mkdir(join(tree, 'test', sequence, kind), { recursive: true });
+      await writeImage(join(tree, 'test', sequence, kind, `00000${i}.png`), pairs[i][kind]);
+    }
+  }
+  const { rows, sequences: found } = await evaluate(box, tree, { metrics: ['psnr'] });
+  assert.deepEqual(Object.entries(found).map(([name, { pairs: count, rows: [input, output] }]) => [name, count, input.name, output.name]),
+    [['GOPR0384_11_00', 2, 'blurry input', 'box'], ['GOPR0410_11_00', 1, 'blurry input', 'box']]);
+  const input = (sequence: string): number => found[sequence].rows[0].mean.psnr!;
+  assert.ok(Math.abs(input('GOPR0410_11_00') - psnr(pairs[0].blur, pairs[0].sharp)) < 1e-9);
+  assert.ok(Math.abs(input('GOPR0384_11_00') - (psnr(pairs[1].blur, pairs[1].sharp) + psnr(pairs[2].blur, pairs[2].sharp)) / 2) < 1e-9);
+  const outputs = (sequence: string): number => found[sequence].rows[1].mean.psnr! * found[sequence].pairs;
+  assert.ok(Math.abs(outputs('GOPR0384_11_00') + outputs('GOPR0410_11_00') - 3 * rows[1].mean.psnr!) < 1e-9);
+  assert.deepEqual((await evaluate(box, data, { metrics: ['psnr'] })).sequences, {});
+  const { stdout } = spawnSync(process.execPath, [program, 'evaluate', box, '--data', tree, '--metrics', 'psnr'], { encoding: 'utf8' });
+  assert.match(stdout, /^sequence \(pairs\) +PSNR\nGOPR0384_11_00 \(2\) +blurry input +\d+\.\d+\n +box +\d+\.\d+\nGOPR0410_11_00 \(1\)/m);
+});
+
 test('what is wrong is named', async () => {
   await assert.rejects(evaluate('no-such-model', data), failsWith('MODEL', 'no-such-model'));
   await assert.rejects(evaluate(identity, join(folder, 'nowhere')), failsWith('DATA', 'nowhere'));

@@ -71,6 +71,16 @@ export function goproSequence(name: string): string | undefined {
   return /GOPR\d{4}_\d{2}_\d{2}/.exec(name)?.[0];
 }
 
+/** Which of the names are of each GoPro sequence, in the order of the sequences; names without one are in none. */
+export function bySequence(names: readonly string[]): [sequence: string, indices: number[]][] {
+  const groups = new Map<string, number[]>();
+  names.forEach((name, i) => {
+    const sequence = goproSequence(name);
+    if (sequence) groups.set(sequence, [...groups.get(sequence) ?? [], i]);
+  });
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /**
  * The recording that a picture comes from, read from its name (folders included, without extension): a GoPro sequence; the prefix of a
  * REDS frame (`train_000_00000012`, `000/00000012`); the folder of numbered frames; else the name itself.
