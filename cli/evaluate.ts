@@ -11,7 +11,7 @@ interface Flags { data: string; split: SplitName; metrics?: MetricName[]; protoc
 
 export function registerEvaluate(root: Command): void {
   root.command('evaluate').description("measure a model's output on a dataset, beside the blurry input itself")
-    .argument('<model>', "a shipped model's name, an ONNX file, a checkpoint, or a run's folder (its best checkpoint)")
+    .argument('<model>', "a shipped model's name, an ONNX file, a checkpoint (NAFNet's .pth too), or a run's folder (its best checkpoint)")
     .requiredOption('--data <dir>', 'a dataset of pairs')
     .addOption(new Option('--split <split>', 'a dataset without splits is taken whole').choices([...splitNames, 'all']).default('test'))
     .addOption(metricsOption()).addOption(protocolOption()).addOption(cropOption()).addOption(shaveOption())

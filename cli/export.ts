@@ -10,7 +10,7 @@ interface Flags { output: string; half?: boolean; name?: string; license?: strin
 export function registerExport(root: Command): void {
   root.command('export')
     .description('write a trained network as an ONNX file, compared with libtorch before it is kept')
-    .argument('<model>', 'checkpoint, or the folder of a run (its best checkpoint)')
+    .argument('<model>', "checkpoint, the folder of a run (its best checkpoint), or NAFNet's .pth")
     .requiredOption('-o, --output <file.onnx>', 'file to write')
     .option('--half', 'keep parameters in half precision: half the size, the same arithmetic')
     .option('--name <name>', 'what the file calls itself (default: the name of the experiment)')

@@ -12,6 +12,7 @@ import { CheckpointError, messageOf } from './errors.js';
 import { makeGenerator, type Generator } from './models/index.js';
 import type { Players } from './players.js';
 import { version as unshakeVersion } from './version.js';
+import { loadNafnet } from './weights/nafnet.js';
 
 const format = 'unshake-checkpoint-1';
 
@@ -114,19 +115,23 @@ export function loadCheckpoint(path: string, players: Players): CheckpointInfo {
   });
 }
 
-/** The generator of a checkpoint with its averaged weights, in eval mode, on the CPU. Release it when done. Throws CheckpointError. */
-export function loadGenerator(path: string): { generator: Generator; info: CheckpointInfo } {
+/**
+ * The generator of a checkpoint with its averaged weights, or of NAFNet's .pth, in eval mode, on the CPU, and what made it; `step` is null for a .pth,
+ * which doesn't say. Release it when done. Throws CheckpointError.
+ */
+export function loadGenerator(path: string): { generator: Generator; config: Config; step: number | null } {
+  if (path.endsWith('.pth')) return { ...loadNafnet(path), step: null };
   return scope(() => {
     const { tensors, metadata: meta } = read(path);
-    const info = infoOf(path, meta);
-    const generator = outsideScopes(() => makeGenerator(info.config.generator));
+    const { config, step } = infoOf(path, meta);
+    const generator = outsideScopes(() => makeGenerator(config.generator));
     try {
       generator.loadStateDict(under('ema', tensors));
     } catch (error) {
       generator.release();
       throw new CheckpointError(`${path}: ${messageOf(error)}`, { cause: error });
     }
-    return { generator: generator.eval() as Generator, info };
+    return { generator: generator.eval() as Generator, config, step };
   });
 }
 

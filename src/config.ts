@@ -44,6 +44,14 @@ const generator = z.discriminatedUnion('type', [
     shuffle: z.union([z.literal(2), z.literal(4)]).default(2), // pixel-unshuffle before anything else; 4: blocks stand at 1/4, 1/8, 1/16
     block: z.enum(['plain', 'naf']).default('plain'), //          naf: NAFNet's block without its pooling over the image
   }),
+  z.strictObject({
+    type: z.literal('nafnet'),
+    width: positiveInteger.default(32), //                        channels at full resolution; doubled at each scale below. The paper's are 32 and 64
+    encoder: z.array(positiveInteger).min(1).max(6).default([1, 1, 1, 28]), // blocks at each scale on the way down
+    middle: positiveInteger.default(1), //                        blocks at the lowest scale
+    decoder: z.array(positiveInteger).default([1, 1, 1, 1]), //   blocks at each scale on the way up, the lowest first
+    window: positiveInteger.nullable().default(384), //           side of the windows that its attention averages over, pixels: 1.5 × crop is the authors'; null: the whole picture
+  }).refine(({ encoder, decoder }) => encoder.length === decoder.length, { path: ['decoder'], error: 'expected as many scales as encoder has' }),
 ]);
 
 const discriminator = z.discriminatedUnion('type', [
@@ -88,7 +96,7 @@ const schema = z.strictObject({
   discriminator: discriminator.nullable().default(null), //       null: no adversarial training
   losses: z.strictObject({
     pixel: z.strictObject({
-      type: z.enum(['l1', 'mse', 'charbonnier']).default('l1'),
+      type: z.enum(['l1', 'mse', 'charbonnier', 'psnr']).default('l1'),
       weight: z.number().min(0).default(170), //                  the paper's K₂, in the generator's own range
     }).prefault({}),
     fourier: z.strictObject({

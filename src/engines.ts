@@ -27,12 +27,12 @@ async function openCheckpoint(path: string): Promise<Model> {
   const [{ loadGenerator }, { learnsFromLooks }, { restore }, torch] = await Promise.all([import('./checkpoint.js'), import('./losses/notes.js'), import('./models/index.js'), import('@unshake/libtorch')]);
   const { available, reason } = torch.status();
   if (!available) throw new MissingError(`a checkpoint is evaluated by libtorch: ${reason}`);
-  const { generator, info } = loadGenerator(path);
+  const { generator, config, step } = loadGenerator(path);
   const device = torch.chooseDevice();
   generator.moveTo(device);
   return {
-    name: `${info.config.name} step ${info.step}`, license: 'unknown', multiple: generator.multiple, overlap: generator.receptiveRadius, whole: true,
-    invents: learnsFromLooks(info.config),
+    name: step === null ? config.name : `${config.name} step ${step}`, license: 'unknown', multiple: generator.multiple, overlap: generator.receptiveRadius, whole: true,
+    invents: learnsFromLooks(config),
     device: device === 'cpu' ? 'cpu' : 'cuda',
     async run(input, width, height) {
       try {

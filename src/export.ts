@@ -63,7 +63,7 @@ export interface ExportModelOptions extends ExportOptions {
 
 /**
  * Exports a trained network with its averaged weights.
- * @param model a checkpoint, or a run's folder (its best checkpoint)
+ * @param model a checkpoint, a run's folder (its best checkpoint), or NAFNet's .pth
  * @param out the ONNX file to write; it appears complete or not at all
  * @throws MissingError without libtorch; ModelError for a MODEL that is no checkpoint, or can't be exported; CheckpointError for a damaged one
  */
@@ -73,9 +73,9 @@ export async function exportModel(model: string, out: string, options: ExportMod
   if (file.kind === 'onnx') throw new ModelError(`${file.path} is an ONNX file already; expected a checkpoint or a run's folder`);
   const { available, reason } = status();
   if (!available) throw new MissingError(`export compares with libtorch: ${reason}`);
-  const { generator, info } = loadGenerator(file.path);
+  const { generator, config } = loadGenerator(file.path);
   try {
-    return await exportGenerator(generator, out, { name: name ?? info.config.name, license, invents: learnsFromLooks(info.config), ...rest });
+    return await exportGenerator(generator, out, { name: name ?? config.name, license, invents: learnsFromLooks(config), ...rest });
   } finally {
     generator.release();
   }

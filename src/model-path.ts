@@ -1,4 +1,4 @@
-/** What MODEL means on the command line: a shipped model's name, an ONNX file, a checkpoint, or a run's folder. */
+/** What MODEL means on the command line: a shipped model's name, an ONNX file, a checkpoint (NAFNet's .pth too), or a run's folder. */
 import type { Stats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,11 +31,11 @@ export async function findModel(name: string): Promise<ModelFile> {
     throw new ModelError(`${name} is a folder without checkpoints/best.safetensors: expected a run that has validated at least once; name a checkpoint in it instead`);
   }
   if (found && name.endsWith('.onnx')) return { kind: 'onnx', path: name };
-  if (found && name.endsWith('.safetensors')) return { kind: 'checkpoint', path: name };
-  if (found) throw new ModelError(`${name}: expected an .onnx file, a .safetensors checkpoint or a run's folder`);
+  if (found && /\.(safetensors|pth)$/.test(name)) return { kind: 'checkpoint', path: name };
+  if (found) throw new ModelError(`${name}: expected an .onnx file, a .safetensors checkpoint, NAFNet's .pth or a run's folder`);
   const nearest = shipped.find((other) => distance(other, name) <= 2);
   const list = shipped.length > 0 ? `the shipped ones are ${shipped.join(', ')}` : 'this package came without any';
-  throw new ModelError(`no model '${name}': ${nearest ? `did you mean '${nearest}'? ` : ''}expected a shipped model (${list}), an .onnx file, a .safetensors checkpoint or a run's folder`);
+  throw new ModelError(`no model '${name}': ${nearest ? `did you mean '${nearest}'? ` : ''}expected a shipped model (${list}), an .onnx file, a .safetensors checkpoint, NAFNet's .pth or a run's folder`);
 }
 
 async function look(path: string): Promise<Stats | undefined> {

@@ -93,7 +93,7 @@ function readBest(path: string): NonNullable<ReportRun['checkpoint']> {
 }
 
 function measureComplexity(checkpoint: string): NonNullable<ReportRun['complexity']> {
-  const { generator, info: { config } } = loadGenerator(checkpoint);
+  const { generator, config } = loadGenerator(checkpoint);
   const discriminator = config.discriminator && makeDiscriminator(config.discriminator);
   try {
     return { ...complexityOf(generator), discriminatorParameters: discriminator?.parameterCount ?? 0 };

@@ -80,9 +80,9 @@ function initialise(players: Players, path: string): void {
     });
     start(new Map(weights), 'exported');
   });
-  const { generator, info } = loadGenerator(path);
+  const { generator, config } = loadGenerator(path);
   try {
-    start(generator.stateDict(), JSON.stringify(info.config.generator));
+    start(generator.stateDict(), JSON.stringify(config.generator));
     const { range } = players.generator;
     if (generator.range !== range) throw new CheckpointError(`${path} can't start this run: its pictures are in range ${generator.range}, this run's in ${range}; set generator.range alike (fidelity: as-coded sets unit)`);
   } finally {

@@ -30,6 +30,7 @@ function randomGenerator(config: GeneratorConfig): Generator {
       if (name.endsWith('running_var')) uniform_(tensor, 0.5, 2);
       else if (tensor.shape.length === 1) normal_(tensor, name.endsWith('weight') ? 1 : 0, 0.2);
       else if (name === 'ending.weight') normal_(tensor, 0, 0.02);
+      else if (/\.(beta|gamma)$/.test(name)) normal_(tensor, 0, 0.5);
     }
   });
   return generator;
@@ -55,6 +56,10 @@ const networks: Record<string, { config: GeneratorConfig; metadata: Record<strin
   'the residual U-Net': {
     config: { type: 'residual-unet', width: 8, blocks: [1, 1, 2] },
     metadata: { 'unshake.multiple': '8', 'unshake.whole': '0' },
+  },
+  NAFNet: {
+    config: { type: 'nafnet', width: 8, encoder: [1, 2], middle: 1, decoder: [2, 1] },
+    metadata: { 'unshake.multiple': '4', 'unshake.whole': '1' },
   },
 };
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { backward, channelsLast, loadSafetensors, mean, memory, noGrad, rand, scope, square, sub, tensor, toDtype, type Tensor } from '@unshake/libtorch';
 import { PaperGenerator, ReportGenerator } from '../src/models/deep-generative-filter.js';
 import { PatchDiscriminator, ReportDiscriminator } from '../src/models/discriminators.js';
+import { Nafnet } from '../src/models/nafnet.js';
 import { ResidualUNet } from '../src/models/residual-unet.js';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../test/fixtures/networks/${name}.safetensors`, import.meta.url));
@@ -17,17 +18,20 @@ function relativeError(actual: Float32Array | Float64Array, expected: Float32Arr
 }
 
 test('parameter counts are the published ones', () => {
-  const counts = [new PaperGenerator({ rate: 64 }), new ReportGenerator({ rate: 32 }), new PatchDiscriminator({ ndf: 48 }), new ReportDiscriminator()].map((network) => {
+  const counts = [
+    new PaperGenerator({ rate: 64 }), new ReportGenerator({ rate: 32 }), new PatchDiscriminator({ ndf: 48 }), new ReportDiscriminator(), new Nafnet({ width: 16 }), new Nafnet(), new Nafnet({ width: 64 }),
+  ].map((network) => {
     const { parameterCount } = network;
     network.release();
     return parameterCount;
   });
-  assert.deepEqual(counts, [3_263_363, 768_384, 1_561_105, 75_649]);
+  assert.deepEqual(counts, [3_263_363, 768_384, 1_561_105, 75_649, 4_347_827, 17_111_907, 67_888_835]);
 });
 
 const networks = [
   ['dgf_paper_rate8', () => { const g = new PaperGenerator({ rate: 8, dropout: 0 }); return { module: g, forward: (x: Tensor) => g.forward(x) }; }],
   ['dgf_report_rate8', () => { const g = new ReportGenerator({ rate: 8 }); return { module: g, forward: (x: Tensor) => g.forward(x) }; }],
+  ['nafnet_width8', () => { const g = new Nafnet({ width: 8, encoder: [1, 2], middle: 1, decoder: [2, 1], window: 22 }); return { module: g, forward: (x: Tensor) => g.forward(x) }; }],
   ['patch_discriminator_ndf12', () => { const d = new PatchDiscriminator({ ndf: 12 }); return { module: d, forward: (x: Tensor) => d.logits(x) }; }],
 ] as const;
 

@@ -41,6 +41,7 @@ const cases: Case[] = [
   ['batchNorm', (input, r) => r.op('batchNorm', batchNorm(r, input, 4))],
   ['batchNorm without weights', (input, r) => r.op('batchNorm', { ...batchNorm(r, input, 4), weight: null, bias: null })],
   ['avgPool2d', plain('avgPool2d', { kernel: [3, 2], stride: [2, 1], padding: [1, 0] })],
+  ...[2, 5, 1000].map((window): Case => [`localMean2d over windows of ${window}`, plain('localMean2d', { window })]),
   ['maxPool2d', plain('maxPool2d', { kernel: [3, 2], stride: [2, 2], padding: [1, 1], dilation: [1, 1], ceilMode: false })],
   ['upsampleNearest2d', plain('upsampleNearest2d', { scale: 3 })],
   ['upsampleBilinear2d', plain('upsampleBilinear2d', { scale: 2 })],

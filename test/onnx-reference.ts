@@ -196,6 +196,15 @@ export const reference: Record<string, Op> = {
   batchNorm: (args) => tensor(t(args).shape, (i) => (at(t(args), i) - t(args, 'runningMean').data[i[1]]) / Math.sqrt(t(args, 'runningVar').data[i[1]] + number(args, 'eps'))
     * (optional(args, 'weight')?.data[i[1]] ?? 1) + (optional(args, 'bias')?.data[i[1]] ?? 0)),
   avgPool2d: (args) => pool(args, (values) => values.reduce((a, b) => a + b) / values.length, 0),
+  localMean2d: (args) => {
+    const [, , h, w] = t(args).shape, [kh, kw] = [h, w].map((size) => Math.min(size, number(args, 'window')));
+    const first = (i: number, size: number, count: number): number => Math.min(Math.max(i - Math.floor((count - 1) / 2), 0), size - count);
+    return tensor(t(args).shape, ([b, c, y, x]) => {
+      let sum = 0;
+      for (let v = first(y, h, kh), rows = 0; rows < kh; v++, rows++) for (let u = first(x, w, kw), columns = 0; columns < kw; u++, columns++) sum += at(t(args), [b, c, v, u]);
+      return sum / (kh * kw);
+    });
+  },
   maxPool2d: (args) => pool(args, (values) => Math.max(...values), -Infinity),
   upsampleNearest2d: (args) => {
     const [n, c, h, w] = t(args).shape, s = number(args, 'scale');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { scope, tensor } from '@unshake/libtorch';
 import { parseConfig } from '../src/config.js';
-import { fourierLoss } from '../src/losses/pixel.js';
+import { fourierLoss, pixelLoss } from '../src/losses/pixel.js';
 import { makePlayers, releasePlayers, trainStep } from '../src/players.js';
 import { randomAt } from '../src/random.js';
 import { batchOf } from './small-batch.js';
@@ -43,6 +43,18 @@ test('the Fourier loss is its definition, of sides even and odd', () => {
       assert.ok(Math.abs(ours - expected) < 1e-12, `${ours} against ${expected}, ${width}×${height}, seed ${seed}`);
     });
   }
+});
+
+test("NAFNet's PSNR loss is the mean of the pictures' −PSNR", () => {
+  const random = randomAt(seed), count = 3 * 5 * 7;
+  const draw = (spread: number): Float64Array => Float64Array.from({ length: count }, () => 0.5 + spread * random.normal());
+  const sharp = [draw(0.1), draw(0.1)], generated = [draw(0.1), draw(0.01)];
+  const psnrs = sharp.map((picture, i) => -10 * Math.log10(picture.reduce((sum, value, k) => sum + (value - generated[i][k]) ** 2, 0) / count + 1e-8));
+  const joined = (pictures: Float64Array[]) => tensor(Float64Array.from(pictures.flatMap((picture) => [...picture])), [2, 3, 5, 7]);
+  scope(() => {
+    const loss = pixelLoss('psnr', joined(generated), joined(sharp)).item();
+    assert.ok(Math.abs(loss + (psnrs[0] + psnrs[1]) / 2) < 1e-9, `${loss} where −(${psnrs.join(' + ')}) / 2 is expected, seed ${seed}`);
+  });
 });
 
 test('a weight puts it into the total and the log; without one it is not computed', () => {

@@ -1,13 +1,17 @@
 /** Losses between generated and sharp pixels, means over all of N, C, H, W, in the range of the inputs. */
-import { abs, addScalar, l1Loss, mean, mseLoss, rfft2, sqrt, square, sub, type Tensor } from '@unshake/libtorch';
+import { abs, addScalar, l1Loss, log, mean, mseLoss, mulScalar, rfft2, sqrt, square, sub, type Tensor } from '@unshake/libtorch';
 
-export type PixelLoss = 'l1' | 'mse' | 'charbonnier';
+export type PixelLoss = 'l1' | 'mse' | 'charbonnier' | 'psnr';
 
-/** `charbonnier` is √(d² + ε²) with ε 1e-3 (Lai et al., LapSRN, CVPR 2017): L1 without the kink. */
+/**
+ * `charbonnier` is √(d² + ε²) with ε 1e-3 (Lai et al., LapSRN, CVPR 2017): L1 without the kink. `psnr` is NAFNet's PSNRLoss: each picture's
+ * −PSNR in dB where the range is [0, 1], so that pictures with little blur weigh as much as those with much; it is negative.
+ */
 export function pixelLoss(type: PixelLoss, generated: Tensor, sharp: Tensor): Tensor {
   switch (type) {
     case 'l1': return l1Loss(generated, sharp);
     case 'mse': return mseLoss(generated, sharp);
+    case 'psnr': return mulScalar(mean(log(addScalar(mean(square(sub(generated, sharp)), [1, 2, 3]), 1e-8))), 10 / Math.LN10);
     case 'charbonnier': return mean(sqrt(addScalar(square(sub(generated, sharp)), 1e-6)));
   }
 }

@@ -2,6 +2,7 @@
 import { Module, addScalar, clamp, mulScalar, type Tensor } from '@unshake/libtorch';
 import { PaperGenerator, ReportGenerator, type Norm } from './deep-generative-filter.js';
 import { PatchDiscriminator, ReportDiscriminator } from './discriminators.js';
+import { Nafnet, type NafnetOptions } from './nafnet.js';
 import { ResidualUNet, type ResidualUNetOptions } from './residual-unet.js';
 
 /** An image-to-image network, and what tiling and export must know of it. */
@@ -26,7 +27,8 @@ export interface Discriminator extends Module {
 export type GeneratorConfig =
   | { type: 'dgf-paper'; rate: number; norm: Norm; dropout: number }
   | { type: 'dgf-report'; rate: number; norm: Norm; range?: 'signed' | 'unit' }
-  | ({ type: 'residual-unet' } & ResidualUNetOptions);
+  | ({ type: 'residual-unet' } & ResidualUNetOptions)
+  | ({ type: 'nafnet' } & NafnetOptions);
 
 export type DiscriminatorConfig =
   | { type: 'patch'; ndf: number; norm: Norm }
@@ -37,6 +39,7 @@ export function makeGenerator(config: GeneratorConfig): Generator {
     case 'dgf-paper': return new PaperGenerator(config);
     case 'dgf-report': return new ReportGenerator(config);
     case 'residual-unet': return new ResidualUNet(config);
+    case 'nafnet': return new Nafnet(config);
   }
 }
 

@@ -6,17 +6,15 @@
  * skips. Its blocks are there too, for comparison: on a CPU, two wide convolutions cost less than NAFNet's many elementwise passes
  * (docs/results/default-model.md).
  */
-import {
-  Conv2d, LayerNorm2d, Module, add, chunk, fill_, leakyRelu, mul, mulScalar_, noGrad, parameter, pixelShuffle, pixelUnshuffle, zeros, type Tensor,
-} from '@unshake/libtorch';
+import { Conv2d, Module, add, fill_, leakyRelu, mulScalar_, noGrad, pixelShuffle, pixelUnshuffle, type Tensor } from '@unshake/libtorch';
 import type { Generator } from './index.js';
+import { NafBlock } from './nafnet.js';
 
-/** Maps N, C, H, W to the same; what an output pixel depends on lies within `reach` pixels. */
+/** Maps N, C, H, W to the same; what an output pixel depends on lies within the `reach` of its kind, in pixels. */
 interface Block extends Module { forward(x: Tensor): Tensor }
 
 /** 3×3 → LeakyReLU → 3×3, added to what came in; no norm. */
 class PlainBlock extends Module implements Block {
-  static readonly reach = 2;
   c1; c2;
 
   constructor(channels: number) {
@@ -29,37 +27,10 @@ class PlainBlock extends Module implements Block {
   forward(x: Tensor): Tensor { return add(x, this.c2.forward(leakyRelu(this.c1.forward(x), 0.1))); }
 }
 
-/** Half of the channels times the other half. */
-function simpleGate(x: Tensor): Tensor {
-  const [a, b] = chunk(x, 2, 1);
-  return mul(a, b);
-}
-
-/** NAFNet's block, names and initialisation included, without its channel attention: that averages over the image. */
-class NafBlock extends Module implements Block {
-  static readonly reach = 1;
-  norm1; conv1; conv2; conv3; norm2; conv4; conv5; beta; gamma;
-
-  constructor(channels: number) {
-    super();
-    this.norm1 = new LayerNorm2d(channels);
-    this.conv1 = new Conv2d(channels, 2 * channels, 1);
-    this.conv2 = new Conv2d(2 * channels, 2 * channels, 3, { padding: 1, groups: 2 * channels });
-    this.conv3 = new Conv2d(channels, channels, 1);
-    this.norm2 = new LayerNorm2d(channels);
-    this.conv4 = new Conv2d(channels, 2 * channels, 1);
-    this.conv5 = new Conv2d(channels, channels, 1);
-    this.beta = parameter(() => zeros([1, channels, 1, 1]));
-    this.gamma = parameter(() => zeros([1, channels, 1, 1]));
-  }
-
-  forward(x: Tensor): Tensor {
-    const y = add(x, mul(this.conv3.forward(simpleGate(this.conv2.forward(this.conv1.forward(this.norm1.forward(x))))), this.beta));
-    return add(y, mul(this.conv5.forward(simpleGate(this.conv4.forward(this.norm2.forward(y)))), this.gamma));
-  }
-}
-
-const kinds = { plain: PlainBlock, naf: NafBlock };
+const kinds = {
+  plain: { reach: 2, make: (channels: number): Block => new PlainBlock(channels) },
+  naf: { reach: 1, make: (channels: number): Block => new NafBlock(channels, { attention: false }) }, // its attention averages over the image
+};
 
 const through = (list: readonly Block[], x: Tensor): Tensor => list.reduce((y, block) => block.forward(y), x);
 
@@ -84,7 +55,7 @@ export class ResidualUNet extends Module implements Generator {
 
   constructor({ width = 48, blocks: [first, second, third] = [2, 2, 6], shuffle = 2, block = 'plain' }: ResidualUNetOptions = {}) {
     super();
-    const blocks = (count: number, channels: number): Block[] => Array.from({ length: count }, () => new kinds[block](channels));
+    const blocks = (count: number, channels: number): Block[] => Array.from({ length: count }, () => kinds[block].make(channels));
     const pixels = 3 * shuffle ** 2;
     this.#shuffle = shuffle;
     this.multiple = 4 * shuffle;

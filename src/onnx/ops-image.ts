@@ -18,6 +18,7 @@ export const image: Record<string, Lowering> = {
   layerNorm2d,
   avgPool2d: pool('AveragePool', { count_include_pad: { int: 1 } }),
   maxPool2d: pool('MaxPool', {}),
+  localMean2d,
   upsampleNearest2d: resize({ mode: { string: 'nearest' }, coordinate_transformation_mode: { string: 'asymmetric' }, nearest_mode: { string: 'floor' } }),
   upsampleBilinear2d: resize({ mode: { string: 'linear' }, coordinate_transformation_mode: { string: 'half_pixel' } }),
   zeroPad2d: pad('constant'),
@@ -101,6 +102,27 @@ function pool(op: string, extra: Record<string, OnnxAttribute>): Lowering {
     };
     return { name: graph.emit(op, [name], attributes), free };
   };
+}
+
+/**
+ * As local_mean2d() in the binding: differences of running sums along columns, then along rows, then the outermost repeated to the edges. A window
+ * larger than the picture is the picture.
+ */
+function localMean2d(call: Call, graph: GraphWriter): Lowered {
+  const { name, free } = photo(call), window = graph.ints([call.number('window')]), one = graph.ints([1]), zero = graph.ints([0]);
+  graph.mixesWholeImage = true; // a window is wide, and networks have many one after another
+  const along = (x: string, dim: number): { means: string; before: string; after: string } => {
+    const size = graph.emit('Shape', [x], { start: { int: dim }, end: { int: dim + 1 } }), count = graph.emit('Min', [size, window]);
+    const past = graph.emit('Sub', [count, one]), windows = graph.emit('Sub', [size, past]), axis = graph.ints([dim]);
+    const until = graph.emit('CumSum', [x, axis]);
+    const first = (of: string): string => graph.emit('Slice', [of, zero, windows, axis]);
+    const sums = graph.emit('Add', [graph.emit('Sub', [graph.emit('Slice', [until, past, size, axis]), first(until)]), first(x)]);
+    const before = graph.emit('Div', [past, graph.ints([2])]);
+    return { means: graph.emit('Div', [sums, graph.emit('Cast', [count], { to: { int: 1 } })]), before, after: graph.emit('Sub', [past, before]) };
+  };
+  const rows = along(name, 2), both = along(rows.means, 3), none = graph.ints([0, 0]);
+  const pads = graph.emit('Concat', [none, rows.before, both.before, none, rows.after, both.after], { axis: { int: 0 } });
+  return { name: graph.emit('Pad', [both.means, pads], { mode: { string: 'edge' } }), free };
 }
 
 function resize(attributes: Record<string, OnnxAttribute>): Lowering {

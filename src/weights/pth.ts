@@ -58,11 +58,14 @@ function persistent(id: unknown): StorageRef {
 
 const options: PickleOptions = { globals, persistent };
 
-/** What the file is a dictionary of. */
+const isState = (value: unknown): value is Map<string, TensorRef> =>
+  value instanceof Map && [...value].every(([name, tensor]) => typeof name === 'string' && tensor instanceof TensorRef);
+
+/** What the file is a dictionary of. BasicSR, which NAFNet and others train with, puts it under `params`. */
 function stateDict(value: unknown): Map<string, TensorRef> {
-  const isState = value instanceof Map && [...value].every(([name, tensor]) => typeof name === 'string' && tensor instanceof TensorRef);
-  if (!isState) throw new PickleError('it is not a state_dict (names → tensors); save model.state_dict(), not the model or a training checkpoint');
-  return value as Map<string, TensorRef>;
+  const state = value instanceof Map ? value.get('params') as unknown ?? value : value;
+  if (!isState(state)) throw new PickleError('it is not a state_dict (names → tensors); save model.state_dict(), not the model or a training checkpoint');
+  return state;
 }
 
 type Locate = (storage: StorageRef) => number;

@@ -618,6 +618,14 @@ static Napi::Value op_avgPool2d(const Napi::CallbackInfo& info) {
   });
 }
 
+static Napi::Value op_localMean2d(const Napi::CallbackInfo& info) {
+  return guard(info, [&]() -> Napi::Value {
+    const at::Tensor& input = tensor_arg(info, 0);
+    const int64_t window = int_arg(info, 1);
+    return wrap(info.Env(), layers::local_mean2d(input, window));
+  });
+}
+
 static Napi::Value op_maxPool2d(const Napi::CallbackInfo& info) {
   return guard(info, [&]() -> Napi::Value {
     const at::Tensor& input = tensor_arg(info, 0);
@@ -775,6 +783,7 @@ void register_ops(Napi::Env env, Napi::Object exports) {
   exports.Set("denseField", Napi::Function::New(env, op_denseField, "denseField"));
   exports.Set("layerNorm2d", Napi::Function::New(env, op_layerNorm2d, "layerNorm2d"));
   exports.Set("avgPool2d", Napi::Function::New(env, op_avgPool2d, "avgPool2d"));
+  exports.Set("localMean2d", Napi::Function::New(env, op_localMean2d, "localMean2d"));
   exports.Set("maxPool2d", Napi::Function::New(env, op_maxPool2d, "maxPool2d"));
   exports.Set("pixelShuffle", Napi::Function::New(env, op_pixelShuffle, "pixelShuffle"));
   exports.Set("pixelUnshuffle", Napi::Function::New(env, op_pixelUnshuffle, "pixelUnshuffle"));

@@ -108,6 +108,26 @@ at::Tensor avg_pool2d(const at::Tensor& input, at::IntArrayRef kernel, at::IntAr
   return keep_layout(at::avg_pool2d(input.contiguous(), kernel, stride, padding), input);
 }
 
+namespace {
+
+// Means along one dimension over the `window` pixels around each; near an edge, over the nearest ones inside.
+at::Tensor running_mean(const at::Tensor& x, int64_t dim, int64_t window) {
+  const int64_t size = x.size(dim), count = std::min(window, size);
+  const at::Tensor first = at::clamp(at::arange(size, x.options().dtype(at::kLong)) - (count - 1) / 2, 0, size - count);
+  const at::Tensor until = at::cumsum(x, dim);
+  return (at::index_select(until, dim, first + (count - 1)) - at::index_select(until, dim, first) + at::index_select(x, dim, first)) / count;
+}
+
+}  // namespace
+
+at::Tensor local_mean2d(const at::Tensor& input, int64_t window) {
+  TORCH_CHECK(input.dim() == 4 && window > 0, "expected N, C, H, W and a window of 1 or more, got ", input.dim(), " dimensions and a window of ", window);
+  if (window >= input.size(2) && window >= input.size(3)) return input.mean({2, 3}, true);
+  const at::Tensor kept = keep_gradient_layout(input);
+  const at::Tensor exact = input.scalar_type() == at::kDouble ? kept : kept.to(at::kFloat);
+  return keep_layout(running_mean(running_mean(exact, 3, window), 2, window).to(input.scalar_type()), input);
+}
+
 at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear) {
   const std::vector<int64_t> size = {input.size(2) * scale, input.size(3) * scale};
   return keep_layout(bilinear ? at::upsample_bilinear2d(input, size, false) : at::upsample_nearest2d(input, size), input);

@@ -15,6 +15,8 @@ at::Tensor dense_field(const at::Tensor& input, const std::vector<at::Tensor>& c
                        bool training, bool normalise_features, bool activate_bottleneck, bool only_last, double momentum);
 // On CUDA the gradient of a padded channels-last input was wrong up to PyTorch 2.13 (its issue 188344): pooled row-major there.
 at::Tensor avg_pool2d(const at::Tensor& input, at::IntArrayRef kernel, at::IntArrayRef stride, at::IntArrayRef padding);
+// Running sums, in float32 at least: a window of 384 × 384 in bfloat16 would be noise.
+at::Tensor local_mean2d(const at::Tensor& input, int64_t window);
 at::Tensor upsample(const at::Tensor& input, int64_t scale, bool bilinear);
 
 // `output` in the memory layout of `like`.

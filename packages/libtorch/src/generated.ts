@@ -75,6 +75,7 @@ export const specs = {
   denseField: { name: 'denseField', args: ['input', 'convolutions', 'norms', 'dilations', 'training', 'normaliseFeatures', 'activateBottleneck', 'onlyLast', 'momentum'], differentiable: true },
   layerNorm2d: { name: 'layerNorm2d', args: ['input', 'weight', 'bias', 'eps'], differentiable: true },
   avgPool2d: { name: 'avgPool2d', args: ['input', 'kernel', 'stride', 'padding'], differentiable: true },
+  localMean2d: { name: 'localMean2d', args: ['input', 'window'], differentiable: true },
   maxPool2d: { name: 'maxPool2d', args: ['input', 'kernel', 'stride', 'padding', 'dilation', 'ceilMode'], differentiable: true },
   pixelShuffle: { name: 'pixelShuffle', args: ['input', 'factor'], differentiable: true },
   pixelUnshuffle: { name: 'pixelUnshuffle', args: ['input', 'factor'], differentiable: true },
@@ -440,6 +441,11 @@ export function layerNorm2d(input: Tensor, weight: Tensor, bias: Tensor, { eps =
 /** Mean over windows; padding counts as zeros. */
 export function avgPool2d(input: Tensor, { kernel, stride, padding = [0,0] }: { kernel: readonly number[]; stride: readonly number[]; padding?: readonly number[] }): Tensor {
   return run(specs.avgPool2d, [input, kernel, stride, padding]);
+}
+
+/** Of each pixel, the mean over the window × window pixels around it; near an edge, over the nearest window inside. N, C, 1, 1 where a window holds the whole map (TLC, Chu et al., ECCV 2022: NAFNetLocal). */
+export function localMean2d(input: Tensor, window: number): Tensor {
+  return run(specs.localMean2d, [input, window]);
 }
 
 /** Largest of each window. */

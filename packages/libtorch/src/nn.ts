@@ -13,6 +13,12 @@ export function parameter(make: () => Tensor): Tensor { return buffer(make).setR
 /** A tensor that is saved but not trained. Lives outside of scopes. */
 export function buffer(make: () => Tensor): Tensor { return outsideScopes(() => noGrad(make)); }
 
+/** The modules of a field: itself, or those of a list, of lists too (PyTorch's ModuleList and Sequential), by their dotted names. */
+function* modulesIn(name: string, value: unknown): Generator<[string, Module]> {
+  if (value instanceof Module) yield [name, value];
+  else if (Array.isArray(value)) for (const [i, item] of value.entries()) yield* modulesIn(`${name}.${i}`, item);
+}
+
 /** Names and keeps what its fields hold. Subclasses add a `forward`. */
 export abstract class Module {
   /** Batch norm and dropout look at it. Set it with train() and eval(). */
@@ -22,17 +28,12 @@ export abstract class Module {
   *namedTensors(prefix = ''): Generator<[string, Tensor, Module]> {
     for (const [key, value] of Object.entries(this)) {
       if (value instanceof Tensor) yield [prefix + key, value, this];
-      else if (value instanceof Module) yield* value.namedTensors(`${prefix}${key}.`);
-      else if (Array.isArray(value)) {
-        for (const [i, item] of value.entries()) if (item instanceof Module) yield* item.namedTensors(`${prefix}${key}.${i}.`);
-      }
+      else for (const [name, module] of modulesIn(key, value)) yield* module.namedTensors(`${prefix}${name}.`);
     }
   }
 
   *children(): Generator<Module> {
-    for (const value of Object.values(this)) {
-      for (const item of Array.isArray(value) ? value : [value]) if (item instanceof Module) yield item;
-    }
+    for (const [key, value] of Object.entries(this)) for (const [, module] of modulesIn(key, value)) yield module;
   }
 
   /** The trained tensors. */

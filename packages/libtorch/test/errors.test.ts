@@ -29,6 +29,7 @@ suite('errors', () => {
     refused(() => t.zeros([-1]), /^zeros: .*shape \[-1\]/);
     refused(() => t.pixelShuffle(t.zeros([1, 3, 2, 2]), 2), /^pixelShuffle: /);
     refused(() => t.reflectionPad2d(t.zeros([1, 1, 2, 2]), [5, 5, 5, 5]), /^reflectionPad2d: /);
+    refused(() => t.localMean2d(t.zeros([1, 1, 4, 4]), 0), /^localMean2d: expected N, C, H, W and a window of 1 or more/);
     refused(() => t.avgPool2d(t.zeros([1, 1, 4, 4]), { kernel: [0, 0], stride: [1, 1] }), /^avgPool2d: /);
     refused(() => t.convTranspose2d(t.zeros([1, 3, 4, 4]), t.zeros([4, 2, 3, 3])), /^convTranspose2d: weight of 4 channels .* input of 3/);
     refused(() => t.convTranspose2d(t.zeros([1, 3, 4, 4]), t.zeros([3, 2, 3, 3]), null, { padding: [9, 9] }), /^convTranspose2d: the output would be -/);

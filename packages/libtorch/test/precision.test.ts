@@ -15,7 +15,7 @@ function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 // What networks are made of; each must work on a bfloat16 activation.
 const inNetworks = [
   'reshape', 'permute', 'flip', 'narrow', 'chunk', 'cat', 'add', 'sub', 'mul', 'div', 'addScalar', 'mulScalar', 'square', 'abs', 'clamp', 'sum', 'mean', 'relu',
-  'leakyRelu', 'prelu', 'tanh', 'sigmoid', 'softplus', 'gelu', 'silu', 'matmul', 'linear', 'conv2d', 'convTranspose2d', 'batchNorm', 'instanceNorm', 'instanceNormLeakyRelu', 'layerNorm2d', 'avgPool2d', 'maxPool2d',
+  'leakyRelu', 'prelu', 'tanh', 'sigmoid', 'softplus', 'gelu', 'silu', 'matmul', 'linear', 'conv2d', 'convTranspose2d', 'batchNorm', 'instanceNorm', 'instanceNormLeakyRelu', 'layerNorm2d', 'avgPool2d', 'localMean2d', 'maxPool2d',
   'pixelShuffle', 'pixelUnshuffle', 'upsampleNearest2d', 'upsampleBilinear2d', 'zeroPad2d', 'reflectionPad2d', 'replicationPad2d',
 ] as const;
 
@@ -78,6 +78,7 @@ suite('channels-last is kept', () => {
     upsampleNearest2d: (x) => t.upsampleNearest2d(x, 2),
     upsampleBilinear2d: (x) => t.upsampleBilinear2d(x, 2),
     avgPool2d: (x) => t.avgPool2d(x, { kernel: [2, 2], stride: [2, 2] }),
+    localMean2d: (x) => t.localMean2d(x, 5),
     maxPool2d: (x) => t.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] }),
     zeroPad2d: (x) => t.zeroPad2d(x, [1, 1, 1, 1]),
     reflectionPad2d: (x) => t.reflectionPad2d(x, [3, 3, 3, 3]),

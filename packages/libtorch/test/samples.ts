@@ -117,6 +117,7 @@ export const samples: Record<keyof typeof t.specs, Sample[]> = {
   ],
   layerNorm2d: one((x, w, b) => t.layerNorm2d(x, w, b), at(2, 4, 2, 3), at(4), at(4)),
   avgPool2d: one((x) => t.avgPool2d(x, { kernel: [3, 3], stride: [2, 2], padding: [1, 1] }), image),
+  localMean2d: [3, 4, 9].map((window) => ({ inputs: [at(2, 2, 5, 7)], run: (x: t.Tensor) => t.localMean2d(x, window) })), // inside, cut by the height's edge, the whole
   maxPool2d: one((x) => t.maxPool2d(x, { kernel: [2, 2], stride: [2, 2] }), image),
   pixelShuffle: one((x) => t.pixelShuffle(x, 2), at(2, 4, 2, 3)),
   pixelUnshuffle: one((x) => t.pixelUnshuffle(x, 2), at(2, 1, 4, 6)),
