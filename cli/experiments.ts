@@ -4,12 +4,13 @@ import { UsageError } from '../src/errors.js';
 import { runExperiments } from '../src/experiments.js';
 import { commandText } from './command-text.js';
 import { withInterrupt } from './interrupt.js';
+import { printError } from './print-error.js';
 import { withProgress } from './progress.js';
 import { repeated } from './repeated.js';
 import { cropOption } from './score-table.js';
 import { deviceOption, positive } from './train.js';
 
-interface Flags { output: string; steps?: number; minutes?: number; seeds?: number[]; set: string[]; data?: string; evaluate: string[]; crop?: number; exclude: string[]; nproc: number; device: string }
+interface Flags { output: string; steps?: number; minutes?: number; seeds?: number[]; set: string[]; data?: string; evaluate: string[]; crop?: number; exclude: string[]; nproc: number; device: string; verbose?: boolean }
 
 function seedsOf(text: string): number[] {
   const seeds = text.split(',').map((word) => (/^\d+$/.test(word.trim()) ? Number(word) : NaN));
@@ -32,17 +33,17 @@ export function registerExperiments(root: Command): void {
     .option('--exclude <file>', 'one name of a pair a line: further tables without these (repeatable)', repeated, [])
     .option('--nproc <n>', 'processes on this machine that share each batch of every run', positive('--nproc', true), 1)
     .option('--device <device>', 'auto, cpu, cuda or cuda:N', 'auto')
-    .action(run);
+    .action((names: string[], _: Flags, command: Command) => run(names, command.optsWithGlobals<Flags>()));
 }
 
-async function run(names: string[], { output, evaluate, crop, exclude, device, ...flags }: Flags): Promise<void> {
+async function run(names: string[], { output, evaluate, crop, exclude, device, verbose = false, ...flags }: Flags): Promise<void> {
   if (flags.steps !== undefined && flags.minutes !== undefined) throw new UsageError('--steps and --minutes: expected one of them');
   const note = (line: string): void => { process.stderr.write(`${line}\n`); };
   const { outcomes, report } = await withInterrupt((signal) => withProgress((onProgress) => runExperiments(names, output, {
     ...flags, device: deviceOption(device), report: { ...(evaluate.length > 0 && { data: evaluate }), crop, exclude, command: commandText() },
     signal, onProgress, onNotice: note,
   })), () => note('stopping; Ctrl-C again stops at once, and loses the steps since the last checkpoint'));
-  for (const { name, error } of outcomes) if (error) process.stderr.write(`unshake: ${error.code}: ${name}: ${error.message}\n`);
+  for (const { name, error } of outcomes) if (error) printError({ code: error.code, message: `${name}: ${error.message}`, error }, verbose);
   const count = (outcome: string): number => outcomes.filter((other) => other.outcome === outcome).length;
   process.stdout.write(`${report.page}: ${count('trained')} trained, ${count('finished')} finished before, ${count('failed')} failed\n`);
   if (count('failed') > 0) process.exitCode = 1;

@@ -27,7 +27,7 @@ export interface DeblurredVideo { input: string; output: string; width: number; 
 
 /** Settings of deblurVideo. Progress counts frames. */
 export interface DeblurVideoOptions extends DeblurOptions {
-  /** Called, before the first frame, with what could not be kept of the video, in words. */
+  /** Called with what is worth a word: before the first frame, what could not be kept of the video; then what deblurImage says of frames, each once. */
   onNote?: (note: string) => void;
 }
 
@@ -88,6 +88,7 @@ export async function deblurVideo(model: Model, input: string, output: string, o
   // From time 0 on, so that pictures and sound stay together where the first picture comes later.
   const decoder = run('ffmpeg', ['-v', 'error', '-nostdin', '-i', asFile(input), '-map', '0:v:0', '-vf', `fps=${stream.rate}:start_time=0,scale=in_color_matrix=${scaleName(stream.matrix)}`, '-f', 'image2pipe', '-c:v', 'ppm', '-pix_fmt', 'rgb24', 'pipe:1']);
   let encoder: Child | undefined;
+  const said = new Set<string>(); // of frames: each note once a video
   const result: DeblurredVideo = { input, output, width: 0, height: 0, frames: 0, fps: 0, tiles: 0, seconds: 0, device: model.device, model: model.name };
   const stop = (): void => { for (const child of [decoder, encoder]) child?.process.kill('SIGKILL'); };
   signal?.addEventListener('abort', stop);
@@ -96,7 +97,9 @@ export async function deblurVideo(model: Model, input: string, output: string, o
     for await (const frame of framesOf(decoder.process.stdout)) {
       throwIfAborted(signal);
       encoder ??= run('ffmpeg', encoderArguments(input, temporary, frame, stream, sound.args));
-      const { image, tiles } = await deblurImage(model, frame, { ...settings, signal, inPlace: true });
+      const { image, tiles, notes } = await deblurImage(model, frame, { ...settings, signal, inPlace: true });
+      for (const note of notes.filter((other) => !said.has(other))) onNote?.(note);
+      notes.forEach((note) => said.add(note));
       const { stdin } = encoder.process;
       if (!stdin.write(image.data)) await Promise.race([new Promise((resolve) => { stdin.once('drain', resolve); }), encoder.end]);
       if (encoder.closed()) break; // it has failed, and says why

@@ -95,6 +95,14 @@ async function deblurWithNotes(source: string, name: string): Promise<{ output: 
   return { output, notes };
 }
 
+test('what deblurring says of every frame is said once', { skip }, async () => {
+  const notes: string[] = [];
+  const faulty: Model = { ...model, name: 'faulty', device: 'webgpu', run: async (input) => new Float32Array(input.length).fill(NaN), inFloat32: async () => model };
+  const { frames } = await deblurVideo(faulty, clip, join(folder, 'once.mp4'), { onNote: (note) => { notes.push(note); } });
+  assert.ok(frames > 1);
+  assert.deepEqual(notes, ['faulty gave NaN or infinity on webgpu: repeated in 32 bits on cpu']);
+});
+
 test('sound that the container can not hold is re-encoded, in time, with a note; other sound is copied', { skip }, async () => {
   for (const [source, target, codec, note] of [
     [videoWith('aac.mp4', ['aac']), 'webm', 'opus', /^\.webm can't hold the sound, aac: it is re-encoded as Opus; write \.mkv to keep it$/],

@@ -97,9 +97,9 @@ test('--nproc 2: two processes share each batch, and a run that was stopped cont
 
 test('a run that fails is passed over and named, on the page and by the exit code', { skip }, () => {
   const out = join(folder, 'failing');
-  const { status: code, stderr, stdout } = unshake(experiment('broken', { crop: 5000 }), experiment('whole', { steps: 1 }), '--data', data, '-o', out);
+  const { status: code, stderr, stdout } = unshake(experiment('broken', { crop: 5000 }), experiment('whole', { steps: 1 }), '--data', data, '-o', out, '--verbose');
   assert.equal(code, 1);
-  assert.match(stderr, /^unshake: DATA: broken-seed1: .*crop/m);
+  assert.match(stderr, /^unshake: DATA: broken-seed1: .*crop.*\nDataError: [^]*?\n    at /m);
   assert.match(stdout, /report\.html: 1 trained, 0 finished before, 1 failed/);
   for (const file of ['report.html', 'table.md']) assert.match(readFileSync(join(out, file), 'utf8'), /broken-seed1: .*crop/);
 });
