@@ -2,7 +2,7 @@
 import { asksForNetwork, deblurImage, type DeblurOptions } from './deblur.js';
 import { deblurFiles, planJobs } from './deblur-files.js';
 import { ImageError, ModelError, throwIfAborted, UsageError } from './errors.js';
-import { encodeImage, readImage } from './image/codec-node.js';
+import { encodeImage, heicIsRead, readImage, writtenAs } from './image/codec-node.js';
 import type { Image } from './image/image.js';
 import { estimateMotionBlur } from './image/motion-blur.js';
 import { openNamedModel } from './open-model.js';
@@ -29,7 +29,7 @@ const opened = new Map<string, Promise<Opened>>();
 /**
  * Removes motion blur. What comes in goes out:
  * - a path: the result is written (`output`, else NAME.deblurred.EXT beside it) and its path returned;
- * - the bytes of a JPEG, PNG, WebP, TIFF, AVIF or GIF file: those of a file of the same format, with EXIF and colour profile;
+ * - the bytes of a JPEG, PNG, WebP, TIFF, AVIF or GIF file: those of a file of the same format, with EXIF and colour profile; of a HEIC those of a JPEG;
  * - samples `{data, width, height, channels}`: samples of the same size and depth, in memory of their own.
  *
  * A model is opened once a thread and stays open; `releaseModels()` frees them. Calls at the same time wait for each other. Works in worker threads.
@@ -68,8 +68,8 @@ async function deblurBytes(model: Model, bytes: Uint8Array, settings: Settings, 
   const picture = await readImage(bytes);
   if (staysAsItIs(picture.image, settings, onNote)) return new Uint8Array(bytes);
   const image = await deblurred(model, picture.image, { ...settings, inPlace: true }, onNote);
-  const encoded = await encodeImage(image, picture.format, picture);
-  for (const note of [...picture.notes, ...encoded.notes]) onNote?.(note);
+  const encoded = await encodeImage(image, writtenAs(picture.format), picture);
+  for (const note of [...picture.notes, ...(picture.format === 'heic' ? [heicIsRead] : []), ...encoded.notes]) onNote?.(note);
   return encoded.bytes;
 }
 

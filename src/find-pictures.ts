@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, sep } from 'node:path';
 import { isVideoName } from './deblur-video.js';
 import { messageOf } from './errors.js';
-import { isImageName } from './image/codec-node.js';
+import { isHeicName, isImageName } from './image/codec-node.js';
+import { heicExtensions } from './image/heic.js';
 import { kindOf, placeOf } from './place.js';
 
 export const resultSuffix = '.deblurred', pairSuffix = '.before-after';
@@ -16,7 +17,7 @@ export interface Finds { pictures: Found[]; closed: { path: string; reason: stri
 
 /** Pictures that people have and that we don't read, lower case: of phones and the web, of cameras, of programs. */
 const otherPictures = [
-  '.heic', '.heif', '.hif', '.jxl', '.jp2', '.j2k',
+  '.jxl', '.jp2', '.j2k',
   '.dng', '.raw', '.cr2', '.cr3', '.nef', '.nrw', '.arw', '.sr2', '.raf', '.orf', '.rw2', '.pef', '.srw',
   '.bmp', '.tga', '.psd', '.exr', '.hdr',
 ];
@@ -24,11 +25,16 @@ const otherPictures = [
 /** Whether the extension is that of a kind of picture that isn't read. */
 export const isOtherPicture = (name: string): boolean => otherPictures.includes(extname(name).toLowerCase());
 
-/** The picture that a file was made of by an earlier run, by its name; undefined for other names. */
-export function originalOf(path: string): string | undefined {
+/** What a HEIC becomes. */
+export const heicResultExtension = '.jpg';
+
+/** The pictures that a file may have been made of by an earlier run, by its name; none for other names. */
+export function originalsOf(path: string): string[] {
   const extension = extname(path), stem = basename(path, extension);
   const suffix = [resultSuffix, pairSuffix].find((each) => stem.endsWith(each));
-  return suffix && join(dirname(path), stem.slice(0, -suffix.length) + extension);
+  if (suffix === undefined) return [];
+  const heic = extension === heicResultExtension ? heicExtensions.flatMap((each) => [each, each.toUpperCase()]) : [];
+  return [extension, ...heic].map((each) => join(dirname(path), stem.slice(0, -suffix.length) + each));
 }
 
 /** Pictures in a folder and its folders, sorted; without hidden ones, what earlier runs wrote, and what lies at the place `output`. */
@@ -68,7 +74,7 @@ async function search(root: string, output: string | undefined, wanted: (below: 
       // A link to a folder is not followed: it may lead back.
       if (entry.isDirectory()) {
         if (output === undefined || await placeOf(path) !== output) await walk(path);
-      } else if (isImageName(name) && originalOf(name) === undefined) {
+      } else if ((isImageName(name) || isHeicName(name)) && originalsOf(name).length === 0) {
         if (await kindOf(entry, path) === 'file') finds.pictures.push({ path, below });
       } else if (isOtherPicture(name) || isVideoName(name)) finds.others.push(path);
     }

@@ -2,8 +2,8 @@
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { ImageError, messageOf, UsageError, type UnshakeError } from './errors.js';
-import { isOtherPicture, originalOf, pairSuffix, picturesIn, picturesMatching, resultSuffix, type Finds, type Found } from './find-pictures.js';
-import { imageExtensions, isImageName } from './image/codec-node.js';
+import { isOtherPicture, heicResultExtension, originalsOf, pairSuffix, picturesIn, picturesMatching, resultSuffix, type Finds, type Found } from './find-pictures.js';
+import { imageExtensions, isHeicName, isImageName, readableExtensions } from './image/codec-node.js';
 import { placeOf, placesOf, statOf } from './place.js';
 
 /** A picture to deblur and the file it becomes. `-` is the standard input or output. With `beforeAfter`, both are written there side by side. */
@@ -33,7 +33,7 @@ export function failureOf(input: string, error: UnshakeError): FailedFile {
 /**
  * Plans the work. No result is planned over an input, by whatever path or link it is named.
  * @param inputs files, folders (with their folders), patterns with * ? and ** (for shells that don't expand them), or `-`
- * @param output a file (for one picture) or a folder, in which names and folders are kept; default: NAME.deblurred.EXT beside each input, `-` for `-`
+ * @param output a file (for one picture) or a folder, in which names and folders are kept; default: NAME.deblurred.EXT beside each input, `-` for `-`. EXT is the input's, .jpg for HEIC, which is read only
  * @throws UsageError when the outputs make no sense together
  */
 export async function planJobs(inputs: readonly string[], output?: string, { skipExisting = false, beforeAfter = false }: PlanOptions = {}): Promise<Plan> {
@@ -53,9 +53,10 @@ export async function planJobs(inputs: readonly string[], output?: string, { ski
     if (taken.has(place)) throw new UsageError(`${taken.get(place)} and ${input} would both become ${result}: deblur them into different folders`);
     taken.set(place, input);
   };
-  for (const { path: input, below } of sources) {
+  // A HEIC yields to a JPEG of its name, which phones keep beside it.
+  for (const { path: input, below } of [...sources.filter(({ path }) => !isHeicName(path)), ...sources.filter(({ path }) => isHeicName(path))]) {
     if (isOtherPicture(input)) {
-      fail(input, `expected a picture of a kind that is read (${imageExtensions.join(' ')}): convert it to JPEG or TIFF first`);
+      fail(input, `expected a picture of a kind that is read (${readableExtensions.join(' ')}): convert it to JPEG or TIFF first`);
       continue;
     }
     const result = outputOf(input, below, target);
@@ -65,11 +66,16 @@ export async function planJobs(inputs: readonly string[], output?: string, { ski
       continue;
     }
     if (!isImageName(result)) {
-      const kinds = `has an extension that isn't read ('${extname(input)}'; those that are: ${imageExtensions.join(' ')})`;
+      const kinds = `has an extension that isn't read ('${extname(input)}'; those that are: ${readableExtensions.join(' ')})`;
       fail(input, `${kinds}: convert it, or if it is one of these under another name, name the result with -o FILE`);
       continue;
     }
     const job: Job = { input, output: result, ...(beforeAfter ? { beforeAfter: pairName(result) } : {}) };
+    const other = isHeicName(input) ? taken.get(await placeOf(result)) : undefined;
+    if (other !== undefined) {
+      fail(input, `its result would be ${result}, which is that of ${other}: name it with -o FILE`);
+      continue;
+    }
     await claim(job.output, input);
     if (job.beforeAfter) await claim(job.beforeAfter, input);
     (skipExisting && await allThere(job) ? plan.skipped : plan.jobs).push(job);
@@ -98,7 +104,7 @@ async function gather(inputs: readonly string[], output: string | undefined, fai
   const take = (input: string, finds: Finds, none: string): void => {
     several = true;
     for (const { path, reason } of finds.closed) fail(path, `can't be listed (${reason})`);
-    if (finds.pictures.length === 0 && finds.closed.length === 0) fail(input, `${none} (${imageExtensions.join(' ')})`);
+    if (finds.pictures.length === 0 && finds.closed.length === 0) fail(input, `${none} (${readableExtensions.join(' ')})`);
     finds.pictures.forEach((picture) => pictures.push(picture));
     finds.others.forEach((path) => others.add(path));
   };
@@ -123,7 +129,7 @@ async function distinct(pictures: readonly Found[], notes: string[]): Promise<Fo
     const place = picture.path === '-' ? '-' : await placeOf(picture.path);
     if (!byPlace.has(place)) byPlace.set(place, picture);
   }
-  const results = [...byPlace.keys()].filter((place) => byPlace.has(originalOf(place) ?? ''));
+  const results = [...byPlace.keys()].filter((place) => originalsOf(place).some((original) => byPlace.has(original)));
   results.forEach((place) => byPlace.delete(place));
   if (results.length > 0) notes.push(`${countOf(results.length, 'result')} of earlier runs ${results.length === 1 ? 'was' : 'were'} passed over`);
   return [...byPlace.values()];
@@ -157,7 +163,7 @@ function outputOf(input: string, below: string, target: Target): string {
     if (target.kind === 'folder') throw new UsageError('the picture from the standard input has no name: name the result with -o FILE');
     return '-';
   }
-  if (target.kind === 'folder') return join(target.path, below);
-  const extension = extname(input);
-  return join(dirname(input), `${basename(input, extension)}${resultSuffix}${extension}`);
+  const extension = extname(input), written = isHeicName(input) ? heicResultExtension : extension;
+  if (target.kind === 'folder') return join(target.path, dirname(below), basename(below, extension) + written);
+  return join(dirname(input), `${basename(input, extension)}${resultSuffix}${written}`);
 }

@@ -105,15 +105,15 @@ test('a folder that can not be listed is one failure, and only where it is asked
 });
 
 test('kinds that are not read: named, an error with the cure; in folders, one note', async () => {
-  const folder = await folderOf('kinds', ['a.png', 'b.HEIC', 'c.heic', 'trip/clip.mp4', 'notes.txt', '.hidden.heic']);
-  for (const output of [undefined, join(root, 'from-heic.png')]) {
-    const { failed: [{ message }] } = await planJobs([join(folder, 'b.HEIC')], output);
-    assert.match(message, /b\.HEIC: expected a picture of a kind that is read \(\.png .*convert it to JPEG/);
+  const folder = await folderOf('kinds', ['a.png', 'b.NEF', 'c.nef', 'trip/clip.mp4', 'notes.txt', '.hidden.nef']);
+  for (const output of [undefined, join(root, 'from-raw.png')]) {
+    const { failed: [{ message }] } = await planJobs([join(folder, 'b.NEF')], output);
+    assert.match(message, /b\.NEF: expected a picture of a kind that is read \(\.png .*convert it to JPEG/);
     assert.doesNotMatch(message, /-o/);
   }
   assert.match((await planJobs([join(folder, 'notes.txt')])).failed[0].message, /'\.txt'; those that are: \.png/);
   const plan = await planJobs([folder, join(folder, '*')], join(root, 'kinds-out'));
-  assert.deepEqual([inputsOf(plan, folder), plan.failed, plan.notes], [['a.png'], [], ['3 files of kinds that aren\'t read were passed over (.heic, .mp4)']]);
+  assert.deepEqual([inputsOf(plan, folder), plan.failed, plan.notes], [['a.png'], [], ['3 files of kinds that aren\'t read were passed over (.mp4, .nef)']]);
   assert.deepEqual((await planJobs([join(folder, '*.png')])).notes, []);
 });
 

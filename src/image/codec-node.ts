@@ -7,11 +7,12 @@ import { gib } from '../gib.js';
 import { freeMemory } from '../memory.js';
 import { writeWhole } from '../write-whole.js';
 import { littleEndian, uprightExif } from './exif.js';
+import { heicAsPng, heicExtensions } from './heic.js';
 import type { Image, RgbImage } from './image.js';
 import { insertMetadata, type PhotoMetadata } from './metadata.js';
 import { exifOfTiff, tiffWithMetadata } from './tiff.js';
 
-/** Extensions that we read and write, lower case. */
+/** Extensions that we read and write, lower case. HEIC is read as well: heicExtensions. */
 export const imageExtensions = ['.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.avif', '.gif'] as const;
 
 /** Whether the name's extension is one that we read and write. */
@@ -19,8 +20,16 @@ export function isImageName(name: string): boolean {
   return (imageExtensions as readonly string[]).includes(extname(name).toLowerCase());
 }
 
-/** Formats that we read and write, as people write them: for error messages. */
-const formatNames = 'PNG, JPEG, WebP, TIFF, AVIF, GIF';
+/** Whether the name's extension is HEIC's, which is read only. */
+export function isHeicName(name: string): boolean {
+  return (heicExtensions as readonly string[]).includes(extname(name).toLowerCase());
+}
+
+/** Extensions of what readImage reads, lower case. */
+export const readableExtensions = [...imageExtensions, ...heicExtensions] as const;
+
+/** Formats that we read, as people write them: for error messages. */
+const formatNames = 'PNG, JPEG, WebP, TIFF, AVIF, GIF, HEIC';
 
 /** What libjpeg says of the JPEGs of many phones (Samsung's), in which nothing is wrong. Its other warnings may mean damage. */
 const phoneQuirk = 'Invalid SOS parameters for sequential JPEG';
@@ -39,8 +48,8 @@ export interface Picture extends PhotoMetadata {
   /** The samples, upright: gray or RGB as they are stored, in the encoding that `icc` describes; sRGB without it. */
   image: Image;
   /** What the file is, whatever its name says. */
-  format: Format;
-  /** Of a sample in the file: 10 or 12 in some AVIF, whose samples are spread over 16. */
+  format: Format | 'heic';
+  /** Of a sample in the file: 10 or 12 in some AVIF and HEIC, whose samples are spread over 16. */
   bits: number;
   /** What could not be kept, in words: one short sentence each. */
   notes: string[];
@@ -92,14 +101,15 @@ export interface ReadOptions {
 export async function readImage(source: string | Uint8Array, options: ReadOptions = {}): Promise<Picture> {
   const { name = typeof source === 'string' ? source : 'the picture', toSrgb = false } = options;
   try {
-    const bytes = typeof source === 'string' ? await readFile(source) : source;
-    if (bytes.length === 0) throw new Error('the file is empty');
-    const metadata = await sharp(bytes).metadata();
-    const { depth, hasAlpha, bitsPerSample } = metadata, format = formatIn(metadata);
+    const file = typeof source === 'string' ? await readFile(source) : source;
+    if (file.length === 0) throw new Error('the file is empty');
+    const stored = await sharp(file).metadata(), format = formatIn(stored), { bitsPerSample } = stored;
+    await checkMemory(file, stored);
+    const bytes = format === 'heic' ? await heicAsPng(file, stored) : file;
+    const metadata = format === 'heic' ? await sharp(bytes, { limitInputPixels: false }).metadata() : stored, { depth, hasAlpha } = metadata;
     if (depth !== 'uchar' && depth !== 'ushort') throw new Error(`expected samples of 8 or 16 bits, got ${depth}: save it as PNG or TIFF with 16 bits`);
     const { notes, keepsNumbers } = colourOf(metadata, toSrgb);
-    if ((metadata.pages ?? 1) > 1) notes.push(`only the first of ${metadata.pages} frames or pages is used`);
-    await checkMemory(bytes, metadata);
+    if ((stored.pages ?? 1) > 1) notes.push(`only the ${format === 'heic' ? 'main one' : 'first'} of ${stored.pages} frames or pages is used`);
     const exif = format === 'tiff' ? exifOfTiff(bytes) : metadata.exif;
     const upright = exif && uprightExif(exif);
     if (exif && !upright) notes.push('its EXIF is damaged and was dropped');
@@ -129,14 +139,20 @@ export async function sampleBytes(file: Uint8Array): Promise<number> {
   }
 }
 
-function formatIn({ format }: Metadata): Format {
-  if (format === 'heif') return 'avif'; // of the HEIF family, sharp brings AVIF only
+function formatIn({ format, compression }: Metadata): Picture['format'] {
+  if (format === 'heif') return compression === 'hevc' ? 'heic' : 'avif';
   if (format && format in formatFamily) return format as Format;
   throw new Error(`expected a photograph in ${formatNames}, got ${format === 'svg' || format === 'pdf' ? 'a drawing in ' : ''}${format?.toUpperCase()}`);
 }
 
+/** The format that a picture is written in where nothing names another. */
+export const writtenAs = (format: Picture['format']): Format => (format === 'heic' ? 'jpeg' : format);
+
+/** What to say where a HEIC comes out of a pipe, or as bytes, in another format. */
+export const heicIsRead = 'HEIC is read, not written: the result is a JPEG';
+
 /** A format as people write it. */
-export const nameOf = (format: Format): string => (format === 'webp' ? 'WebP' : format.toUpperCase());
+export const nameOf = (format: Picture['format']): string => (format === 'webp' ? 'WebP' : format.toUpperCase());
 
 const formatFamily: Record<Format, true> = { png: true, jpeg: true, webp: true, tiff: true, avif: true, gif: true };
 
