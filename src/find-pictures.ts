@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, sep } from 'node:path';
 import { isVideoName } from './deblur-video.js';
 import { messageOf } from './errors.js';
-import { isHeicName, isImageName } from './image/codec-node.js';
+import { isReadableName } from './image/codec-node.js';
 import { heicExtensions } from './image/heic.js';
 import { kindOf, placeOf } from './place.js';
 
@@ -74,7 +74,7 @@ async function search(root: string, output: string | undefined, wanted: (below: 
       // A link to a folder is not followed: it may lead back.
       if (entry.isDirectory()) {
         if (output === undefined || await placeOf(path) !== output) await walk(path);
-      } else if ((isImageName(name) || isHeicName(name)) && originalsOf(name).length === 0) {
+      } else if (isReadableName(name) && originalsOf(name).length === 0) {
         if (await kindOf(entry, path) === 'file') finds.pictures.push({ path, below });
       } else if (isOtherPicture(name) || isVideoName(name)) finds.others.push(path);
     }

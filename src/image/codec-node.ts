@@ -25,6 +25,9 @@ export function isHeicName(name: string): boolean {
   return (heicExtensions as readonly string[]).includes(extname(name).toLowerCase());
 }
 
+/** Whether the name's extension is one that readImage reads. */
+export const isReadableName = (name: string): boolean => isImageName(name) || isHeicName(name);
+
 /** Extensions of what readImage reads, lower case. */
 export const readableExtensions = [...imageExtensions, ...heicExtensions] as const;
 

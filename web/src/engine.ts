@@ -38,7 +38,7 @@ function openLine(): Line {
 }
 
 /** One job in a worker of its own, which ends with it. */
-export async function runOnce<Kind extends 'save' | 'measure'>(job: Extract<Job, { kind: Kind }>): Promise<Answers[Kind]> {
+export async function runOnce<Kind extends 'convert' | 'save' | 'measure'>(job: Extract<Job, { kind: Kind }>): Promise<Answers[Kind]> {
   const line = openLine();
   try {
     return await line.run(job);

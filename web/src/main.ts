@@ -9,7 +9,7 @@ import { serveOffline } from './offline.js';
 import { identify, savedName, type PhotoFile } from './photo-file.js';
 import { showScores, showScoresText } from './scores.js';
 import { openViewer } from './viewer.js';
-import { orientationFor } from './worker/pixels.js';
+import { orientationFor, unreadable } from './worker/pixels.js';
 import { deviceText, explain, sizeText } from './words.js';
 
 type State = 'empty' | 'working' | 'done' | 'failed';
@@ -43,15 +43,18 @@ async function open(file: File): Promise<void> {
   showScoresText('');
   byId('save-note').textContent = '';
   viewer.clear();
-  const mine: PhotoFile = photo = { file, type: 'image/png', notes: [] };
+  const mine: PhotoFile = photo = { file, type: 'image/png', notes: [], heic: false };
   byId('file-name').textContent = file.name;
   byId('file-facts').textContent = '';
   enter('working');
   byId('cancel').focus({ preventScroll: true });
   try {
     Object.assign(mine, await identify(file));
-    const shown = await createImageBitmap(file, { imageOrientation: orientationFor(mine.type === 'image/webp') }).catch(() => {
-      throw new ImageError('JPEG, PNG, WebP, AVIF and GIF work in every browser; HEIC only in Safari. The file may also be damaged, or empty.');
+    const show = (): Promise<ImageBitmap> => createImageBitmap(mine.file, { imageOrientation: orientationFor(mine.type === 'image/webp') });
+    const shown = await show().catch(async () => {
+      if (!mine.heic) throw new ImageError(unreadable);
+      mine.file = new File([await runOnce({ kind: 'convert', file })], file.name, { type: 'image/webp' });
+      return show();
     });
     if (photo !== mine) return shown.close();
     byId('file-facts').textContent = [sizeText(shown.width, shown.height), ...mine.notes].join('\n');

@@ -8,6 +8,8 @@ export type Job =
   /** Fetches and compiles everything that a photo will need. */
   | { kind: 'prepare'; model: string; device: DeviceChoice }
   | { kind: 'deblur'; model: string; device: DeviceChoice; file: Blob; memory?: number }
+  /** A HEIC that the browser can't read → a file that it can. */
+  | { kind: 'convert'; file: Blob }
   | { kind: 'save'; file: Blob; result: Result; strength: number; type: string }
   | { kind: 'measure'; file: Blob; result: Result; strength: number; reference: Blob };
 
@@ -26,6 +28,7 @@ export interface Measured { before: Scores; after: Scores; metrics: readonly Met
 export type Answers = {
   prepare: Running;
   deblur: { result: Result; after: ImageBitmap; running: Running; notes: string[]; seconds: number };
+  convert: Blob;
   save: Saved;
   measure: Measured;
 };

@@ -1,7 +1,7 @@
 /** Names and formats of photo files. */
 
-/** A file to deblur, and what is written for it. */
-export interface PhotoFile { file: File; type: string; notes: string[] }
+/** A file to deblur, and the format that is written for it. */
+export interface PhotoFile { file: File; type: string; notes: string[]; heic: boolean }
 
 const extensions: Record<string, string> = { 'image/jpeg': 'jpg', 'image/png': 'png', 'image/webp': 'webp' };
 
@@ -14,13 +14,18 @@ function typeOf(start: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** Looks into the file. The result is saved in the photo's own format where browsers can write it, else as PNG. */
-export async function identify(file: File): Promise<Pick<PhotoFile, 'type' | 'notes'>> {
+/** An ISO media file of the HEIF family whose pictures are HEVC: `mif1` says only that there are some. */
+const isHeic = (start: Uint8Array): boolean => /^....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)/s.test(String.fromCharCode(...start)) && !String.fromCharCode(...start).includes('avif');
+
+/** Looks into the file. The result is saved in the photo's own format where browsers can write it, HEIC as JPEG, others as PNG. */
+export async function identify(file: File): Promise<Pick<PhotoFile, 'type' | 'notes' | 'heic'>> {
   const start = new Uint8Array(await file.slice(0, 32).arrayBuffer());
   const type = typeOf(start);
   // A PNG says its depth in the 25th byte: browsers decode to 8 bits.
   const notes = type === 'image/png' && start[24] === 16 ? ['This photo has 16 bits a channel, of which browsers read 8. The command line keeps all 16.'] : [];
-  return { type: type ?? 'image/png', notes };
+  const heic = isHeic(start);
+  if (heic) notes.push('The page doesn’t keep the EXIF of HEIC photos. The command line does.');
+  return { type: type ?? (heic ? 'image/jpeg' : 'image/png'), notes, heic };
 }
 
 /** photo.jpg → photo.deblurred.jpg */

@@ -15,8 +15,8 @@ const worker = self as unknown as {
 /** Filled in when the page is built. */
 const version = '__VERSION__', files = '__FILES__'.split(',');
 const cacheName = `unshake-${version}`;
-/** Large files are kept when they are first used: few visitors need both of ONNX Runtime's engines. */
-const large = /\.(?:wasm|onnx)$/;
+/** Large files are kept when they are first used: few visitors need both of ONNX Runtime's engines, or HEIC's. */
+const large = /\.(?:wasm|onnx)$|\/heic-[^/]*\.js$/;
 
 worker.addEventListener('install', (event) => {
   const shell = files.filter((name) => !large.test(name) && name !== 'index.html');

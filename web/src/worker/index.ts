@@ -9,6 +9,7 @@ async function run(job: Job): Promise<Answers[Job['kind']]> {
     case 'prepare': return (await import('./deblur.js')).prepare(job.model, job.device);
     case 'deblur': return (await import('./deblur.js')).deblurFile(
       job.file, job.model, job.device, job.memory, (running) => post({ kind: 'running', running }), ({ done, total }) => post({ kind: 'progress', done, total }));
+    case 'convert': return (await import('./heic.js')).readableForm(job.file);
     case 'save': return (await import('./save.js')).save(job.file, job.result, job.strength, job.type);
     case 'measure': return (await import('./measure.js')).measure(job.file, job.result, job.strength, job.reference);
   }

@@ -16,15 +16,21 @@ export const orientationFor = (isWebp: boolean): 'none' | 'from-image' => (isWeb
 /** Rows drawn at a time: a canvas of the whole photo would exceed what some browsers allow. */
 const strip = 512;
 
+/** The start of a file, where its profile is, a character a byte. */
+export const startOf = async (file: Blob): Promise<string> => new TextDecoder('latin1').decode(await file.slice(0, 2 ** 18).arrayBuffer());
+
+/** What to say of a file that the browser can't read. */
+export const unreadable = 'JPEG, PNG, WebP, AVIF, GIF and HEIC can be read. The file may also be damaged, or empty.';
+
 /** Throws ImageError when the browser can't read the file. */
 export async function decode(file: Blob): Promise<Pixels> {
-  const start = new TextDecoder('latin1').decode(await file.slice(0, 2 ** 18).arrayBuffer());
+  const start = await startOf(file);
   const format = colourOf(start);
   let bitmap: ImageBitmap;
   try {
     bitmap = await createImageBitmap(file, { premultiplyAlpha: 'none', imageOrientation: orientationFor(start.startsWith('RIFF')) });
   } catch {
-    throw new ImageError('This file can’t be read as a photo. JPEG, PNG, WebP, AVIF and GIF work in every browser; HEIC only in Safari.');
+    throw new ImageError(unreadable);
   }
   const { width, height } = bitmap;
   const data = new Uint8Array(4 * width * height);
@@ -39,8 +45,8 @@ export async function decode(file: Blob): Promise<Pixels> {
   return { width, height, channels: 4, data, format };
 }
 
-/** Encodes at high quality. The blob's type is PNG where the browser can't write `type`. */
-export async function encode({ width, height, format, data }: Pick<Pixels, 'width' | 'height' | 'format' | 'data'>, type: string): Promise<Blob> {
+/** Encodes, at high quality by default. The blob's type is PNG where the browser can't write `type`. */
+export async function encode({ width, height, format, data }: Pick<Pixels, 'width' | 'height' | 'format' | 'data'>, type: string, quality = 0.95): Promise<Blob> {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d', { willReadFrequently: true, colorSpace: format });
   if (!context) throw new ImageError(`This browser can’t hold a picture of ${width} × ${height} pixels for saving. Try a smaller photo, or the command line.`);
@@ -49,7 +55,7 @@ export async function encode({ width, height, format, data }: Pick<Pixels, 'widt
     const samples = new Uint8ClampedArray(data.buffer as ArrayBuffer, data.byteOffset + 4 * width * top, 4 * width * rows);
     context.putImageData(new ImageData(samples, width, rows, { colorSpace: format }), 0, top);
   }
-  return canvas.convertToBlob({ type, quality: 0.95 });
+  return canvas.convertToBlob({ type, quality });
 }
 
 /** before + strength · (after − before), rounded; alpha as it was. */
@@ -61,6 +67,6 @@ export function blend(before: Uint8Array, after: Uint8Array, strength: number): 
 }
 
 /** Display P3 where the start of the file names it as its profile: what phones write. Everything else is converted to sRGB by the browser. */
-function colourOf(start: string): PixelFormat {
-  return /ICC_PROFILE|ICCP/.test(start) && /Display P3|D\0i\0s\0p\0l\0a\0y\0 \0P\x003/.test(start) ? 'display-p3' : 'srgb';
+export function colourOf(start: string): PixelFormat {
+  return /ICC_PROFILE|ICCP|colrprof/.test(start) && /Display P3|D\0i\0s\0p\0l\0a\0y\0 \0P\x003/.test(start) ? 'display-p3' : 'srgb';
 }
