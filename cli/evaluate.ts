@@ -5,9 +5,10 @@ import { engines, evaluate, type Engine, type Evaluation } from '../src/evaluate
 import type { MetricName, Protocol } from '../src/metrics/index.js';
 import { withInterrupt } from './interrupt.js';
 import { withProgress } from './progress.js';
+import { repeated } from './repeated.js';
 import { alignColumns, cropOption, metricsOption, metricsOf, metricTitles, protocolOption, scoreCells, shaveOption } from './score-table.js';
 
-interface Flags { data: string; split: SplitName; metrics?: MetricName[]; protocol: Protocol; crop?: number; shave: number; engine?: Engine; blur?: BlurFolder; ab?: AbOrder; json?: boolean }
+interface Flags { data: string; split: SplitName; metrics?: MetricName[]; protocol: Protocol; crop?: number; shave: number; engine?: Engine; set: string[]; blur?: BlurFolder; ab?: AbOrder; json?: boolean }
 
 export function registerEvaluate(root: Command): void {
   root.command('evaluate').description("measure a model's output on a dataset, beside the blurry input itself")
@@ -16,12 +17,13 @@ export function registerEvaluate(root: Command): void {
     .addOption(new Option('--split <split>', 'a dataset without splits is taken whole').choices([...splitNames, 'all']).default('test'))
     .addOption(metricsOption()).addOption(protocolOption()).addOption(cropOption()).addOption(shaveOption())
     .addOption(new Option('--engine <engine>', 'default: onnx for ONNX files, libtorch for checkpoints').choices(engines))
+    .option('--set <key=value>', "change a setting of a checkpoint's network that its weights don't depend on, e.g. generator.steps=1 (repeatable)", repeated, [])
     .addOption(new Option('--blur <folder>', 'which blur of the GOPRO_Large tree (default: blur where it is there)').choices(['blur', 'blur_gamma']))
     .addOption(new Option('--ab <order>', 'order of side-by-side pairs (default: sharp-left)').choices(['sharp-left', 'blur-left']))
     .option('--json', 'print one JSON document')
-    .action(async (model: string, { data, split, metrics, protocol, crop, shave, engine, blur: blurFolder, ab, json }: Flags) => {
+    .action(async (model: string, { data, split, metrics, protocol, crop, shave, engine, set, blur: blurFolder, ab, json }: Flags) => {
       const evaluation = await withInterrupt((signal) => withProgress((onProgress) =>
-        evaluate(model, data, { split, metrics, protocol, crop, shave, engine, blurFolder, ab, onProgress, signal })));
+        evaluate(model, data, { split, metrics, protocol, crop, shave, engine, set, blurFolder, ab, onProgress, signal })));
       process.stdout.write(`${json ? JSON.stringify(evaluation) : tableLines(evaluation).join('\n')}\n`);
     });
 }

@@ -8,9 +8,10 @@ import {
   SafetensorsError, loadSafetensors, noGrad, copy_, numThreads, outsideScopes, readSafetensorsHeader, rngState, saveSafetensors, scope, setRngState, version, type Device, type Tensor,
 } from '@unshake/libtorch';
 import { parseConfig, type Config } from './config.js';
-import { CheckpointError, messageOf } from './errors.js';
+import { CheckpointError, messageOf, UsageError } from './errors.js';
 import { makeGenerator, type Generator } from './models/index.js';
 import type { Players } from './players.js';
+import { assign, type Group } from './settings.js';
 import { version as unshakeVersion } from './version.js';
 import { loadNafnet } from './weights/nafnet.js';
 
@@ -117,13 +118,18 @@ export function loadCheckpoint(path: string, players: Players): CheckpointInfo {
 
 /**
  * The generator of a checkpoint with its averaged weights, or of NAFNet's .pth, in eval mode, on the CPU, and what made it; `step` is null for a .pth,
- * which doesn't say. Release it when done. Throws CheckpointError.
+ * which doesn't say. Release it when done.
+ * @param set `generator.key=value` for settings that the weights don't depend on, such as a diffusion model's steps
+ * @throws CheckpointError; ConfigError, UsageError for what `set` can't
  */
-export function loadGenerator(path: string): { generator: Generator; config: Config; step: number | null } {
-  if (path.endsWith('.pth')) return { ...loadNafnet(path), step: null };
+export function loadGenerator(path: string, { set = [] }: { set?: readonly string[] } = {}): { generator: Generator; config: Config; step: number | null } {
+  const other = set.find((assignment) => !/^generator\.(?!type=)/.test(assignment));
+  if (other !== undefined) throw new UsageError(`--set ${other}: expected a setting of the network that its weights don't depend on, generator.key=value`);
+  const changed = (config: Config): Config => (set.length === 0 ? config : parseConfig(set.reduce(assign, config as Group), path));
+  if (path.endsWith('.pth')) return { ...loadNafnet(path, changed), step: null };
   return scope(() => {
     const { tensors, metadata: meta } = read(path);
-    const { config, step } = infoOf(path, meta);
+    const { config: trained, step } = infoOf(path, meta), config = changed(trained);
     const generator = outsideScopes(() => makeGenerator(config.generator));
     try {
       generator.loadStateDict(under('ema', tensors));

@@ -52,6 +52,15 @@ const generator = z.discriminatedUnion('type', [
     decoder: z.array(positiveInteger).default([1, 1, 1, 1]), //   blocks at each scale on the way up, the lowest first
     window: positiveInteger.nullable().default(384), //           side of the windows that its attention averages over, pixels: 1.5 × crop is the authors'; null: the whole picture
   }).refine(({ encoder, decoder }) => encoder.length === decoder.length, { path: ['decoder'], error: 'expected as many scales as encoder has' }),
+  z.strictObject({
+    type: z.literal('diffusion'), //                              draws a picture from noise; see models/diffusion.ts. Its pixel loss should be mse
+    width: positiveInteger.default(48), //                        of its U-Net, as those of residual-unet
+    blocks: z.tuple([positiveInteger, positiveInteger, positiveInteger]).default([2, 2, 6]),
+    shuffle: z.union([z.literal(2), z.literal(4)]).default(2),
+    steps: positiveInteger.default(10), //                        from noise to picture, when used; training doesn't depend on it
+    samples: positiveInteger.default(1), //                       pictures drawn and averaged, when used
+    spread: z.number().positive().default(0.07), //               usual deviation of sharp pictures from their blurry ones: what noise is measured by
+  }),
 ]);
 
 const discriminator = z.discriminatedUnion('type', [
@@ -137,9 +146,12 @@ const schema = z.strictObject({
   validateEvery: positiveInteger.default(1000), //                steps
   validationPairs: positiveInteger.default(16), //                at most; drawn evenly from those held out
   validationCrop: positiveInteger.default(512), //                centre crop, at most this many pixels a side: whole frames would take longer than training
-}).check(({ value: { crop, progressive, discriminator: critic, losses: { adversarial: { type }, perceptual } }, issues }) => {
+}).check(({ value: { crop, progressive, generator: { type: generatorType }, discriminator: critic, losses: { adversarial: { type }, perceptual } }, issues }) => {
   if (progressive.some(({ from }, i) => i > 0 && from <= progressive[i - 1].from)) {
     issues.push({ code: 'custom', input: progressive, path: ['progressive'], message: `expected each stage after the one before, got from: ${progressive.map(({ from }) => from).join(', ')}` });
+  }
+  if (generatorType === 'diffusion' && critic) {
+    issues.push({ code: 'custom', input: critic.type, path: ['discriminator'], message: 'expected none (null) beside a diffusion model: in training it has seen something of the sharp picture, and is no adversary' });
   }
   if (type === 'wgan-gp' && critic?.norm === 'batch') {
     issues.push({ code: 'custom', input: critic.norm, path: ['discriminator', 'norm'], message: 'the gradient penalty is for each picture by itself, which batch norm mixes; use norm: instance with wgan-gp' });

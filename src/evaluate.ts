@@ -26,6 +26,8 @@ export interface EvaluateOptions extends LongWork {
   shave?: number;
   /** Default: `onnx` for ONNX files, `libtorch` for checkpoints. */
   engine?: Engine;
+  /** `generator.key=value`: settings of a checkpoint's network that its weights don't depend on. Default: as it was trained. */
+  set?: readonly string[];
   ab?: AbOrder;
   blurFolder?: BlurFolder;
 }
@@ -67,7 +69,7 @@ export async function evaluate(modelName: string, data: string, options: Evaluat
   const pairs = pairsOf(dataset, split);
   if (pairs.length === 0) throw new DataError(`${data}: expected pairs in split ${split}, found none`);
   const { metrics, notes } = await fittingMetrics(pairs, { asked: options.metrics, crop, shave });
-  const { model, engine } = await openEngine(modelName, options.engine);
+  const { model, engine } = await openEngine(modelName, options.engine, options.set);
   try {
     const { input, output, secondsPerImage } = await scorePairs(model, pairs, { protocols: [protocol], metrics, crop, shave, onProgress, signal });
     const rowsOf = (which: readonly number[]): EvaluationRow[] =>

@@ -89,6 +89,7 @@ export async function exportModel(model: string, out: string, options: ExportMod
  */
 export async function exportGenerator(generator: Generator, out: string, options: ExportOptions & Pick<Traits, 'name' | 'license'> & Partial<Pick<Traits, 'invents'>>): Promise<Exported> {
   const { name, license, invents = false, half = false, onProgress, signal } = options;
+  if (generator.drawsNoise) throw new ModelError(`${name} starts from noise, which the exported graph would have to draw; evaluate it as it is, without --engine onnx`);
   const sizes = testSizes(generator.multiple), total = sizes.length + 3;
   const step = async (done: number, label: string): Promise<void> => {
     await nextTurn(); // both runtimes block this thread: Ctrl-C and the progress bar get their turn here

@@ -154,6 +154,9 @@ function frozen<T>(parameters: readonly Tensor[], fn: () => T): T {
 /** A stream of random numbers at one (seed, step, place in the batch), divided further by use; those of data.ts and data/crop.ts are not. */
 const lossStream = 3;
 
+/** What a generator's guess draws from; no use in losses/objectives.ts counts that far. */
+const guessUse = 2 ** 33;
+
 /**
  * The discriminator's updates, if there is one, then one of the generator. `progress` in [0, 1] sets the learning rate and the stage. A batch of more
  * than the stage's `batchSize` images is taken in micro-batches of that size. Returns each loss by name, before its (last) update.
@@ -162,22 +165,22 @@ export function trainStep(players: Players, batch: Batch, step: number, progress
   const { config, device, precision, generator, optimizer, discriminator, discriminatorOptimizer, ema } = players;
   const { seed, losses: { adversarial } } = config;
   const autocasting = autocastOptions(precision, device);
-  const generate = (blur: Tensor): Tensor => autocast(() => generator.forward(blur), autocasting);
   const judging = ({ place: [first, end] }: MicroBatch): Judging => ({
     ...players, autocast: autocasting,
     randoms: (use) => Array.from({ length: end - first }, (_, i) => randomAt(seed, step, first + i, lossStream, use)),
   });
+  const generate = (part: MicroBatch): Tensor => autocast(() => (generator.guess ? generator.guess(part.blur, part.sharp, judging(part).randoms(guessUse)) : generator.forward(part.blur)), autocasting);
   return scope(() => {
     const parts = microBatches(batch, players, stageAt(config, progress));
     // Both players share one run of the generator. Over several micro-batches that would keep all their graphs, so it runs once more instead.
-    const shared = parts.length === 1 ? generate(parts[0].blur) : null;
+    const shared = parts.length === 1 ? generate(parts[0]) : null;
     const losses: Unread = {};
 
     if (discriminator && discriminatorOptimizer) {
       discriminatorOptimizer.lr = learningRate(config, (config.discriminatorOptimizer ?? config.optimizer).lr, step, progress);
       for (let round = 0; round < adversarial.criticSteps; round++) {
         Object.assign(losses, update(players, discriminatorOptimizer, null, parts, (part) => {
-          const generated = shared ? detach(shared) : noGrad(() => generate(part.blur));
+          const generated = shared ? detach(shared) : noGrad(() => generate(part));
           return discriminatorObjective(judging(part), discriminator, { ...part, generated }, round);
         }));
         if (adversarial.type === 'wgan') noGrad(() => discriminatorOptimizer.parameters.forEach((parameter) => clamp_(parameter, -adversarial.clip, adversarial.clip)));
@@ -186,7 +189,7 @@ export function trainStep(players: Players, batch: Batch, step: number, progress
 
     optimizer.lr = learningRate(config, config.optimizer.lr, step, progress);
     Object.assign(losses, update(players, optimizer, config.gradientClip, parts, (part) =>
-      frozen(discriminatorOptimizer?.parameters ?? [], () => generatorObjective(judging(part), { ...part, generated: shared ?? generate(part.blur) }))));
+      frozen(discriminatorOptimizer?.parameters ?? [], () => generatorObjective(judging(part), { ...part, generated: shared ?? generate(part) }))));
     ema.update(generator.stateDict(), step + 1);
     return Object.fromEntries(Object.entries(losses).map(([name, value]) => [name, value.item()]));
   });

@@ -1,6 +1,8 @@
 /** The networks by their settings. A new one is a file beside this, a case in a union, and a case in a switch. */
 import { Module, addScalar, clamp, mulScalar, type Tensor } from '@unshake/libtorch';
+import type { Random } from '../random.js';
 import { PaperGenerator, ReportGenerator, type Norm } from './deep-generative-filter.js';
+import { Diffusion, type DiffusionOptions } from './diffusion.js';
 import { PatchDiscriminator, ReportDiscriminator } from './discriminators.js';
 import { Nafnet, type NafnetOptions } from './nafnet.js';
 import { ResidualUNet, type ResidualUNetOptions } from './residual-unet.js';
@@ -17,6 +19,10 @@ export interface Generator extends Module {
   readonly whole: boolean;
   /** How many pixels around an output pixel can change it. */
   readonly receptiveRadius: number;
+  /** True when it starts from noise, which an exported graph can't draw. */
+  readonly drawsNoise?: boolean;
+  /** In training, instead of `forward`, where those differ: what it takes for the sharp picture, having been shown something of it. */
+  guess?(blur: Tensor, sharp: Tensor, randoms: readonly Random[]): Tensor;
 }
 
 /** Judges a candidate given the blurry image. */
@@ -28,7 +34,8 @@ export type GeneratorConfig =
   | { type: 'dgf-paper'; rate: number; norm: Norm; dropout: number }
   | { type: 'dgf-report'; rate: number; norm: Norm; range?: 'signed' | 'unit' }
   | ({ type: 'residual-unet' } & ResidualUNetOptions)
-  | ({ type: 'nafnet' } & NafnetOptions);
+  | ({ type: 'nafnet' } & NafnetOptions)
+  | ({ type: 'diffusion' } & DiffusionOptions);
 
 export type DiscriminatorConfig =
   | { type: 'patch'; ndf: number; norm: Norm }
@@ -40,6 +47,7 @@ export function makeGenerator(config: GeneratorConfig): Generator {
     case 'dgf-report': return new ReportGenerator(config);
     case 'residual-unet': return new ResidualUNet(config);
     case 'nafnet': return new Nafnet(config);
+    case 'diffusion': return new Diffusion(config);
   }
 }
 

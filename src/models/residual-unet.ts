@@ -42,6 +42,8 @@ export interface ResidualUNetOptions {
   /** Factor of the pixel-unshuffle: 2 puts the scales at 1/2, 1/4 and 1/8 of the picture, 4 at 1/4, 1/8 and 1/16. */
   shuffle?: 2 | 4;
   block?: keyof typeof kinds;
+  /** Pictures that it sees, one after the other in the channels; it answers with one. */
+  pictures?: number;
 }
 
 /** N, 3, H, W in [0, 1] → the same; H and W multiples of 4 · shuffle. 5.0 million parameters and 152 kMACs a pixel with the defaults. */
@@ -53,13 +55,13 @@ export class ResidualUNet extends Module implements Generator {
   readonly receptiveRadius: number;
   readonly #shuffle: number;
 
-  constructor({ width = 48, blocks: [first, second, third] = [2, 2, 6], shuffle = 2, block = 'plain' }: ResidualUNetOptions = {}) {
+  constructor({ width = 48, blocks: [first, second, third] = [2, 2, 6], shuffle = 2, block = 'plain', pictures = 1 }: ResidualUNetOptions = {}) {
     super();
     const blocks = (count: number, channels: number): Block[] => Array.from({ length: count }, () => kinds[block].make(channels));
     const pixels = 3 * shuffle ** 2;
     this.#shuffle = shuffle;
     this.multiple = 4 * shuffle;
-    this.intro = new Conv2d(pixels, width, 3, { padding: 1 });
+    this.intro = new Conv2d(pictures * pixels, width, 3, { padding: 1 });
     this.encoder1 = blocks(first, width);
     this.down1 = new Conv2d(width, 2 * width, 2, { stride: 2 });
     this.encoder2 = blocks(second, 2 * width);
@@ -76,12 +78,16 @@ export class ResidualUNet extends Module implements Generator {
     this.receptiveRadius = shuffle * (2 + reach * (2 * first + 2 * (2 * second) + 4 * third) + 1 + 2 + 4);
   }
 
-  forward(x: Tensor): Tensor { // comments: with shuffle 2
-    const half = through(this.encoder1, this.intro.forward(pixelUnshuffle(x, this.#shuffle))); // N, w, H/2, W/2
-    const quarter = through(this.encoder2, this.down1.forward(half)); //                         N, 2w, H/4, W/4
-    const eighth = through(this.middle, this.down2.forward(quarter)); //                         N, 4w, H/8, W/8
+  forward(x: Tensor): Tensor { return add(x, this.correction(x)); }
+
+  /** What is added to the picture. `shifts` are added where each scale begins, 1 or N, C, 1, 1 each: diffusion tells the time by them. */
+  correction(x: Tensor, shifts?: readonly Tensor[]): Tensor { // comments: with shuffle 2
+    const shifted = (y: Tensor, scale: number): Tensor => (shifts ? add(y, shifts[scale]) : y);
+    const half = through(this.encoder1, shifted(this.intro.forward(pixelUnshuffle(x, this.#shuffle)), 0)); // N, w, H/2, W/2
+    const quarter = through(this.encoder2, shifted(this.down1.forward(half), 1)); //                          N, 2w, H/4, W/4
+    const eighth = through(this.middle, shifted(this.down2.forward(quarter), 2)); //                          N, 4w, H/8, W/8
     const quarterUp = through(this.decoder2, add(pixelShuffle(this.up2.forward(eighth), 2), quarter));
     const halfUp = through(this.decoder1, add(pixelShuffle(this.up1.forward(quarterUp), 2), half));
-    return add(x, pixelShuffle(this.ending.forward(halfUp), this.#shuffle));
+    return pixelShuffle(this.ending.forward(halfUp), this.#shuffle);
   }
 }

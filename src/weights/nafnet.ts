@@ -17,9 +17,10 @@ function settingsOf(weights: ReadonlyMap<string, Tensor>): object | undefined {
 
 /**
  * The network of a .pth file, in eval mode, on the CPU, and settings that would make it; its name is the file's. Release it when done.
+ * @param changed what to change of the settings before the network is made
  * @throws CheckpointError for a file that can't be read or holds another network
  */
-export function loadNafnet(path: string): { generator: Generator; config: Config } {
+export function loadNafnet(path: string, changed: (config: Config) => Config = (config) => config): { generator: Generator; config: Config } {
   return scope(() => {
     let weights: Map<string, Tensor>;
     try {
@@ -32,7 +33,7 @@ export function loadNafnet(path: string): { generator: Generator; config: Config
     let config: Config;
     let generator: Generator | undefined;
     try {
-      config = parseConfig({ name: basename(path, '.pth').replace(/[^\w.-]+/g, '-'), generator: settings }, path);
+      config = changed(parseConfig({ name: basename(path, '.pth').replace(/[^\w.-]+/g, '-'), generator: settings }, path));
       generator = outsideScopes(() => makeGenerator(config.generator));
       generator.loadStateDict(weights);
     } catch (error) {
