@@ -3,7 +3,7 @@
  * Data order needs no state: it follows from the seed and the step. Two runs that did the same write the same bytes.
  */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import {
   SafetensorsError, loadSafetensors, noGrad, copy_, numThreads, outsideScopes, readSafetensorsHeader, rngState, saveSafetensors, scope, setRngState, version, type Device, type Tensor,
 } from '@unshake/libtorch';
@@ -13,7 +13,7 @@ import { makeGenerator, type Generator } from './models/index.js';
 import type { Players } from './players.js';
 import { assign, type Group } from './settings.js';
 import { version as unshakeVersion } from './version.js';
-import { loadNafnet } from './weights/nafnet.js';
+import { readNafnet } from './weights/nafnet.js';
 
 const format = 'unshake-checkpoint-1';
 
@@ -116,23 +116,35 @@ export function loadCheckpoint(path: string, players: Players): CheckpointInfo {
   });
 }
 
+/** What a file says of its network: of our checkpoints the averaged weights; of a .pth those that NAFNet's authors publish, without a step. */
+function readNetwork(path: string): { config: Config; step: number | null; weights: Map<string, Tensor> } {
+  if (!path.endsWith('.pth')) {
+    const { tensors, metadata: meta } = read(path);
+    const { config, step } = infoOf(path, meta);
+    return { config, step, weights: under('ema', tensors) };
+  }
+  try {
+    const { settings, weights } = readNafnet(path);
+    return { config: parseConfig({ name: basename(path, '.pth').replace(/[^\w.-]+/g, '-'), generator: { type: 'nafnet', ...settings } }, path), step: null, weights };
+  } catch (error) {
+    throw new CheckpointError(messageOf(error), { cause: error });
+  }
+}
+
 /**
- * The generator of a checkpoint with its averaged weights, or of NAFNet's .pth, in eval mode, on the CPU, and what made it; `step` is null for a .pth,
- * which doesn't say. Release it when done.
+ * The network of a checkpoint, or of a .pth, in eval mode, on the CPU, and what made it. Release it when done.
  * @param set `generator.key=value` for settings that the weights don't depend on, such as a diffusion model's steps
  * @throws CheckpointError; ConfigError, UsageError for what `set` can't
  */
 export function loadGenerator(path: string, { set = [] }: { set?: readonly string[] } = {}): { generator: Generator; config: Config; step: number | null } {
   const other = set.find((assignment) => !/^generator\.(?!type=)/.test(assignment));
   if (other !== undefined) throw new UsageError(`--set ${other}: expected a setting of the network that its weights don't depend on, generator.key=value`);
-  const changed = (config: Config): Config => (set.length === 0 ? config : parseConfig(set.reduce(assign, config as Group), path));
-  if (path.endsWith('.pth')) return { ...loadNafnet(path, changed), step: null };
   return scope(() => {
-    const { tensors, metadata: meta } = read(path);
-    const { config: trained, step } = infoOf(path, meta), config = changed(trained);
+    const { config: trained, step, weights } = readNetwork(path);
+    const config = set.length === 0 ? trained : parseConfig(set.reduce(assign, trained as Group), path);
     const generator = outsideScopes(() => makeGenerator(config.generator));
     try {
-      generator.loadStateDict(under('ema', tensors));
+      generator.loadStateDict(weights);
     } catch (error) {
       generator.release();
       throw new CheckpointError(`${path}: ${messageOf(error)}`, { cause: error });
