@@ -40,7 +40,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 const settings = (changes: object = {}) => parseConfig({
-  seed, steps: 4, crop: 32, batchSize: 2, precision: 'fp32', checkpointEvery: 2, data: [{ path: data }], generator: { type: 'diffusion', ...small, steps: 2 }, losses: { pixel: { type: 'mse', weight: 100 } }, ...changes,
+  seed, steps: 4, crop: 32, batchSize: 2, precision: 'fp32', checkpointEvery: 2, validateEvery: 2, data: [{ path: data }], generator: { type: 'diffusion', ...small, steps: 2 }, losses: { pixel: { type: 'mse', weight: 100 } }, ...changes,
 }, 'test');
 
 test('in training a picture is mixed with noise by its own time; the untrained network takes it for cos² of what there is', { skip }, () => scope(() => {
