@@ -7,7 +7,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { asksForNetwork, deblurImage, type DeblurOptions } from './deblur.js';
 import { ImageError, messageOf, ModelError, throwIfAborted } from './errors.js';
-import { encodeImage, formatOfName, heicIsRead, nameOf, readImage, sampleBytes, unwritable, writeImage, writtenAs, type Picture } from './image/codec-node.js';
+import { encodeImage, formatOfName, nameOf, readImage, sampleBytes, unwritable, writeImage, type Picture } from './image/codec-node.js';
 import { besideEachOther } from './image/image.js';
 import { estimateMotionBlur } from './image/motion-blur.js';
 import { failureOf, type FailedFile, type Job } from './jobs.js';
@@ -148,11 +148,11 @@ async function pipeOf(input: string): Promise<Readable | undefined> {
 
 async function writePicture(picture: Picture, output: string, input: string, { onNote, signal }: DeblurFilesOptions): Promise<void> {
   const { image, format, notes } = picture;
-  const encoded = await encodeImage(image, formatOfName(output) ?? writtenAs(format), picture).catch((error: unknown) => {
+  const encoded = await encodeImage(image, formatOfName(output) ?? format, picture).catch((error: unknown) => {
     throw new ImageError(`${output}: can't be encoded (${messageOf(error)})`, { cause: error });
   });
   throwIfAborted(signal);
-  for (const note of [...notes, ...(format === 'heic' && output === '-' ? [heicIsRead] : []), ...encoded.notes]) onNote?.(input, note);
+  for (const note of [...notes, ...encoded.notes]) onNote?.(input, note);
   await writeOutput(output, encoded.bytes);
 }
 

@@ -2,7 +2,7 @@
 import { asksForNetwork, deblurImage, type DeblurOptions } from './deblur.js';
 import { deblurFiles, planJobs } from './deblur-files.js';
 import { ImageError, ModelError, throwIfAborted, UsageError } from './errors.js';
-import { encodeImage, heicIsRead, readImage, writtenAs } from './image/codec-node.js';
+import { encodeImage, readImage } from './image/codec-node.js';
 import type { Image } from './image/image.js';
 import { estimateMotionBlur } from './image/motion-blur.js';
 import { openNamedModel } from './open-model.js';
@@ -68,8 +68,8 @@ async function deblurBytes(model: Model, bytes: Uint8Array, settings: Settings, 
   const picture = await readImage(bytes);
   if (staysAsItIs(picture.image, settings, onNote)) return new Uint8Array(bytes);
   const image = await deblurred(model, picture.image, { ...settings, inPlace: true }, onNote);
-  const encoded = await encodeImage(image, writtenAs(picture.format), picture);
-  for (const note of [...picture.notes, ...(picture.format === 'heic' ? [heicIsRead] : []), ...encoded.notes]) onNote?.(note);
+  const encoded = await encodeImage(image, picture.format, picture);
+  for (const note of [...picture.notes, ...encoded.notes]) onNote?.(note);
   return encoded.bytes;
 }
 

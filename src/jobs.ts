@@ -54,7 +54,7 @@ export async function planJobs(inputs: readonly string[], output?: string, { ski
     taken.set(place, input);
   };
   // A HEIC yields to a JPEG of its name, which phones keep beside it.
-  for (const { path: input, below } of [...sources.filter(({ path }) => !isHeicName(path)), ...sources.filter(({ path }) => isHeicName(path))]) {
+  for (const { path: input, below } of sources.toSorted((a, b) => Number(isHeicName(a.path)) - Number(isHeicName(b.path)))) {
     if (isOtherPicture(input)) {
       fail(input, `expected a picture of a kind that is read (${readableExtensions.join(' ')}): convert it to JPEG or TIFF first`);
       continue;

@@ -2,7 +2,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,13 +11,12 @@ import { parseConfig } from '../src/config.js';
 import { evaluate } from '../src/evaluate.js';
 import { ConfigError, ModelError, UsageError } from '../src/errors.js';
 import { exportModel } from '../src/export.js';
-import { writeImage } from '../src/image/codec-node.js';
 import { Diffusion } from '../src/models/diffusion.js';
 import { makePlayers, releasePlayers, trainStep } from '../src/players.js';
 import { randomAt } from '../src/random.js';
 import { train } from '../src/train.js';
+import { writePairs } from './data-pictures.js';
 import { batchOf } from './small-batch.js';
-import { noisyImage } from './small-images.js';
 
 const { available, reason } = status();
 const skip = available ? false : `libtorch: ${reason}`;
@@ -30,12 +29,7 @@ let folder: string, data: string;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'unshake-diffusion-'));
   data = join(folder, 'data');
-  for (const [i, name] of ['a', 'b', 'c', 'd'].entries()) {
-    for (const [k, half] of ['blur', 'sharp'].entries()) {
-      await mkdir(join(data, half), { recursive: true });
-      await writeImage(join(data, half, `${name}.png`), noisyImage(32, 32, 3, 8, 2 * i + k));
-    }
-  }
+  await writePairs(data, ['a', 'b', 'c', 'd'], { width: 32, height: 32 });
 });
 after(() => rm(folder, { recursive: true }));
 

@@ -1,7 +1,7 @@
 /** NAFNet's weights as its authors save them: opened, exported, used and trained on as any model. Skipped, visibly, where libtorch is missing. */
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,9 +11,9 @@ import { parseConfig } from '../src/config.js';
 import { deblurImage } from '../src/deblur.js';
 import { openEngine } from '../src/engines.js';
 import { CheckpointError } from '../src/errors.js';
-import { writeImage } from '../src/image/codec-node.js';
 import { openNamedModel } from '../src/open-model.js';
 import { train } from '../src/train.js';
+import { writePairs } from './data-pictures.js';
 import { noisyImage } from './small-images.js';
 
 const { available, reason } = status();
@@ -54,12 +54,7 @@ test('it deblurs through ONNX Runtime what libtorch does, whole, of sides that a
 
 test('a run starts from it, and one of another size is refused', { skip }, async () => {
   const data = join(folder, 'data');
-  for (const [i, name] of ['a', 'b', 'c'].entries()) {
-    for (const [k, half] of ['blur', 'sharp'].entries()) {
-      await mkdir(join(data, half), { recursive: true });
-      await writeImage(join(data, half, `${name}.png`), noisyImage(32, 32, 3, 8, 2 * i + k));
-    }
-  }
+  await writePairs(data, ['a', 'b', 'c'], { width: 32, height: 32 });
   const settings = (width: number) => parseConfig({
     data: [{ path: data }], steps: 1, crop: 32, precision: 'fp32', ema: 0, augment: 'none', generator: { type: 'nafnet', width, encoder: [1, 2], middle: 1, decoder: [2, 1] },
     losses: { pixel: { type: 'psnr', weight: 1 } }, optimizer: { lr: 1e-12 },

@@ -106,13 +106,13 @@ export async function readImage(source: string | Uint8Array, options: ReadOption
   try {
     const file = typeof source === 'string' ? await readFile(source) : source;
     if (file.length === 0) throw new Error('the file is empty');
-    const stored = await sharp(file).metadata(), format = formatIn(stored), { bitsPerSample } = stored;
-    await checkMemory(file, stored);
-    const bytes = format === 'heic' ? await heicAsPng(file, stored) : file;
-    const metadata = format === 'heic' ? await sharp(bytes, { limitInputPixels: false }).metadata() : stored, { depth, hasAlpha } = metadata;
+    const metadata = await sharp(file).metadata();
+    const { depth, hasAlpha, bitsPerSample } = metadata, format = formatIn(metadata);
     if (depth !== 'uchar' && depth !== 'ushort') throw new Error(`expected samples of 8 or 16 bits, got ${depth}: save it as PNG or TIFF with 16 bits`);
     const { notes, keepsNumbers } = colourOf(metadata, toSrgb);
-    if ((stored.pages ?? 1) > 1) notes.push(`only the ${format === 'heic' ? 'main one' : 'first'} of ${stored.pages} frames or pages is used`);
+    if ((metadata.pages ?? 1) > 1) notes.push(`only the ${format === 'heic' ? 'main one' : 'first'} of ${metadata.pages} frames or pages is used`);
+    await checkMemory(file, metadata);
+    const bytes = format === 'heic' ? await heicAsPng(file, metadata) : file;
     const exif = format === 'tiff' ? exifOfTiff(bytes) : metadata.exif;
     const upright = exif && uprightExif(exif);
     if (exif && !upright) notes.push('its EXIF is damaged and was dropped');
@@ -147,12 +147,6 @@ function formatIn({ format, compression }: Metadata): Picture['format'] {
   if (format && format in formatFamily) return format as Format;
   throw new Error(`expected a photograph in ${formatNames}, got ${format === 'svg' || format === 'pdf' ? 'a drawing in ' : ''}${format?.toUpperCase()}`);
 }
-
-/** The format that a picture is written in where nothing names another. */
-export const writtenAs = (format: Picture['format']): Format => (format === 'heic' ? 'jpeg' : format);
-
-/** What to say where a HEIC comes out of a pipe, or as bytes, in another format. */
-export const heicIsRead = 'HEIC is read, not written: the result is a JPEG';
 
 /** A format as people write it. */
 export const nameOf = (format: Picture['format']): string => (format === 'webp' ? 'WebP' : format.toUpperCase());
@@ -246,16 +240,20 @@ export function unwritable(path: string, error: unknown): ImageError {
 type Carried = PhotoMetadata & { bits?: number };
 
 /**
- * Encodes a picture: PNG and TIFF without loss and with 16 bits where it has them, AVIF with 12 of them; JPEG, WebP and AVIF at high quality.
+ * Encodes a picture, of HEIC as JPEG: PNG and TIFF without loss and with 16 bits where it has them, AVIF with 12 of them; JPEG, WebP and AVIF at high quality.
  * @returns the file, and what the format could not hold, in words
  */
-export async function encodeImage(image: Image, format: Format, metadata: Carried = {}): Promise<{ bytes: Uint8Array; notes: string[] }> {
+export async function encodeImage(image: Image, format: Picture['format'], metadata: Carried = {}): Promise<{ bytes: Uint8Array; notes: string[] }> {
   const { width, height, channels, data } = image;
   const gray = channels <= 2, deep = data instanceof Uint16Array;
   const picture = sharp(data, { raw: { width, height, channels }, limitInputPixels: false }).toColourspace(gray ? (deep ? 'grey16' : 'b-w') : (deep ? 'rgb16' : 'srgb'));
   switch (format) {
     // Optimal codes take a gigabyte beside a hundred megapixels, and save a few hundredths of the file.
     case 'jpeg': return carrying(await picture.jpeg({ quality: 95, chromaSubsampling: '4:4:4', optimiseCoding: width * height <= 5e7 }).toBuffer(), image, format, metadata);
+    case 'heic': {
+      const { bytes, notes } = await encodeImage(image, 'jpeg', metadata);
+      return { bytes, notes: ['HEIC is read, not written: the result is a JPEG', ...notes] };
+    }
     case 'webp': return carrying(await picture.webp({ quality: 95 }).toBuffer(), image, format, metadata);
     case 'gif': return carrying(await picture.gif().toBuffer(), image, format, metadata);
     case 'png': return carrying(await picture.png().toBuffer(), image, format, metadata);

@@ -63,7 +63,7 @@ export class Diffusion extends Module implements Generator {
   guess(blur: Tensor, sharp: Tensor, randoms: readonly Random[]): Tensor {
     const times = randoms.map((random) => random.uniform());
     const noisy = this.#mix(mulScalar(sub(sharp, blur), 1 / this.#spread), this.#noise(blur, randoms), times, [Math.cos, Math.sin]);
-    const clean = this.#mix(noisy, this.#velocity(blur, noisy, times), times, [Math.cos, (angle) => -Math.sin(angle)]);
+    const clean = this.#clean(noisy, this.#velocity(blur, noisy, times), times);
     return add(blur, mulScalar(clean, this.#spread));
   }
 
@@ -72,11 +72,14 @@ export class Diffusion extends Module implements Generator {
     let x = noise;
     for (let step = this.#steps; step > 0; step--) {
       const times = at(step / this.#steps), v = this.#velocity(blur, x, times);
-      const clean = this.#mix(x, v, times, [Math.cos, (angle) => -Math.sin(angle)]), rest = this.#mix(x, v, times, [Math.sin, Math.cos]);
-      x = this.#mix(clean, rest, at((step - 1) / this.#steps), [Math.cos, Math.sin]);
+      const rest = this.#mix(x, v, times, [Math.sin, Math.cos]);
+      x = this.#mix(this.#clean(x, v, times), rest, at((step - 1) / this.#steps), [Math.cos, Math.sin]);
     }
     return x;
   }
+
+  /** x_0, of x_t and v. */
+  #clean(x: Tensor, v: Tensor, times: readonly number[]): Tensor { return this.#mix(x, v, times, [Math.cos, (angle) => -Math.sin(angle)]); }
 
   /** a · f(πt/2) + b · g(πt/2), each sample at its own time. */
   #mix(a: Tensor, b: Tensor, times: readonly number[], [f, g]: readonly [(angle: number) => number, (angle: number) => number]): Tensor {

@@ -85,7 +85,8 @@ export interface NafnetOptions {
   window?: number | null;
 }
 
-const through = (blocks: readonly NafBlock[], x: Tensor): Tensor => blocks.reduce((y, block) => block.forward(y), x);
+/** One block after the other. */
+export const through = (blocks: readonly { forward(x: Tensor): Tensor }[], x: Tensor): Tensor => blocks.reduce((y, block) => block.forward(y), x);
 const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
 /** N, 3, H, W in [0, 1] → the same; H and W multiples of 2 to the number of scales. 17,111,907 parameters with the defaults, the smaller network of the paper on GoPro. */

@@ -8,7 +8,7 @@
  */
 import { Conv2d, Module, add, fill_, leakyRelu, mulScalar_, noGrad, pixelShuffle, pixelUnshuffle, type Tensor } from '@unshake/libtorch';
 import type { Generator } from './index.js';
-import { NafBlock } from './nafnet.js';
+import { NafBlock, through } from './nafnet.js';
 
 /** Maps N, C, H, W to the same; what an output pixel depends on lies within the `reach` of its kind, in pixels. */
 interface Block extends Module { forward(x: Tensor): Tensor }
@@ -31,8 +31,6 @@ const kinds = {
   plain: { reach: 2, make: (channels: number): Block => new PlainBlock(channels) },
   naf: { reach: 1, make: (channels: number): Block => new NafBlock(channels, { attention: false }) }, // its attention averages over the image
 };
-
-const through = (list: readonly Block[], x: Tensor): Tensor => list.reduce((y, block) => block.forward(y), x);
 
 export interface ResidualUNetOptions {
   /** Channels at the highest resolution inside; doubled at each scale below. */

@@ -15,7 +15,10 @@ function typeOf(start: Uint8Array): string | undefined {
 }
 
 /** An ISO media file of the HEIF family whose pictures are HEVC: `mif1` says only that there are some. */
-const isHeic = (start: Uint8Array): boolean => /^....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)/s.test(String.fromCharCode(...start)) && !String.fromCharCode(...start).includes('avif');
+function isHeic(start: Uint8Array): boolean {
+  const text = String.fromCharCode(...start);
+  return /^....ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)/s.test(text) && !text.includes('avif');
+}
 
 /** Looks into the file. The result is saved in the photo's own format where browsers can write it, HEIC as JPEG, others as PNG. */
 export async function identify(file: File): Promise<Pick<PhotoFile, 'type' | 'notes' | 'heic'>> {
